@@ -17,7 +17,7 @@ package enum Kernel {
     case globalAverage, globalAverageBackward
     case layerNorm, layerNormProducts, layerNormBackward
     case groupNorm, groupNormBackward
-    case permute, gather, imageShift
+    case permute, gather, imageShift, imageMove
     case combination, rowCopy
     case embedding, embeddingBackward, embeddingRows
     case loss, rowAccuracy, rowErrors

@@ -39,6 +39,7 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .permute: permute
     case .gather: gather
     case .imageShift: imageShift
+    case .imageMove: imageMove
     case .combination: combination
     case .rowCopy: rowCopy
     case .embedding: embedding

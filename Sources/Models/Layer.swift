@@ -36,14 +36,19 @@ public struct LayerFlags: OptionSet, Sendable {
     public static let flipHorizontal = LayerFlags(rawValue: 32)
     public static let flipVertical = LayerFlags(rawValue: 64)
     /// EMBEDDING: the table's gradient is of the rows that a batch names, and the optimizer steps these alone.
-    public static let sparse = LayerFlags(rawValue: 128)
+    public static let sparse = LayerFlags(rawValue: 1024)
     /// LSTM, GRU, SIMPLE_RNN: the states behind all steps come out, not the last one alone; steps are read from the last to
     /// the first.
-    public static let returnSequences = LayerFlags(rawValue: 256)
-    public static let goBackwards = LayerFlags(rawValue: 512)
+    public static let returnSequences = LayerFlags(rawValue: 128)
+    public static let goBackwards = LayerFlags(rawValue: 256)
     /// LSTM: the biases of the gate that forgets start as 1.
-    public static let unitForgetBias = LayerFlags(rawValue: 1024)
-    package static let all = LayerFlags(rawValue: 2047)
+    public static let unitForgetBias = LayerFlags(rawValue: 512)
+    /// RANDOM_TRANSLATION: between pixels, both count, by how near they are; and what stands around the image.
+    public static let bilinear = LayerFlags(rawValue: 2048)
+    public static let fillReflected = LayerFlags(rawValue: 4096)
+    public static let fillWrapped = LayerFlags(rawValue: 8192)
+    public static let fillNearest = LayerFlags(rawValue: 16384)
+    package static let all = LayerFlags(rawValue: 32767)
 }
 
 /// A layer's description, with the fields of `martlet_layer`; fields that its kind does not read keep their defaults.
@@ -186,6 +191,18 @@ public struct Layer: Sendable {
                 throw refuse("pads[\(place)]", pads[place], "0 to 2^20")
             }
         }
+        if kind == .randomTranslation {
+            for place in 0..<4 {
+                let low = place & 1 == 0 ? -(1 << 36) : pads[place - 1]
+                guard pads[place] >= low && pads[place] <= 1 << 36 else {
+                    throw refuse("pads[\(place)]", pads[place], "\(low) to 2^36, in 65,536ths of a pixel")
+                }
+            }
+            let fills: LayerFlags = [.fillReflected, .fillWrapped, .fillNearest]
+            guard flags.intersection(fills).rawValue.nonzeroBitCount <= 1 else {
+                throw refuse("flags", flags.rawValue, "one MARTLET_FILL_... at most")
+            }
+        }
         if kind.slidesWindow {
             try require(stride, "stride", atLeast: kind.isConvolution ? 1 : 0)
             try require(dilation, "dilation", atLeast: 1)
@@ -216,7 +233,7 @@ public struct Layer: Sendable {
         if kind == .gaussianNoise, !(rate >= 0 && Float(rate).isFinite) {
             throw refuse("rate", rate, "a finite number of fp32, 0 or more")
         }
-        if kind == .rescaling {
+        if kind == .rescaling || kind == .randomTranslation {
             guard Float(scale).isFinite else { throw refuse("scale", scale, "a finite number of fp32") }
             guard Float(offset).isFinite else { throw refuse("offset", offset, "a finite number of fp32") }
         }
@@ -246,7 +263,8 @@ public struct Layer: Sendable {
                 "\(prefix)flags is \(flags.rawValue); expected bits of \(kind.flagsRead.rawValue), as \(kind.name) reads"
             )
         }
-        let readsPads = kind == .zeroPadding2D || (kind.slidesWindow && padding == .explicit)
+        let readsPads =
+            kind == .zeroPadding2D || kind == .randomTranslation || (kind.slidesWindow && padding == .explicit)
         let read = readsPads ? (kind.isOneDimensional ? 2 : 4) : 0
         for place in read..<4 where pads[place] != 0 {
             throw MartletError(

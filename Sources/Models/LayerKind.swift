@@ -158,6 +158,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         case .own: .frozen
         case .averagePool1D, .averagePool2D: .countPadding
         case .randomFlip: [.flipHorizontal, .flipVertical]
+        case .randomTranslation: [.bilinear, .fillReflected, .fillWrapped, .fillNearest]
         default: []
         }
     }

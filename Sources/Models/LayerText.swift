@@ -29,6 +29,7 @@ extension Layer {
             line.add("recurrent_initializer", Int(recurrentInitializer.rawValue))
             line.add("recurrent_value", bits: recurrentValue)
         }
+        if kind == .randomTranslation && offset != 0 { line.add("offset", bits: offset) }
         if l1 != 0 { line.add("l1", bits: l1) }
         if l2 != 0 { line.add("l2", bits: l2) }
         line.add("kernel_initializer", Int(kernelInitializer.rawValue))

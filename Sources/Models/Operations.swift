@@ -21,6 +21,8 @@ extension Layer {
         case .permute: main = try Permutation(self, input: input, subject)
         case .dropout: main = Dropout(self, input: input, stream: stream)
         case .gaussianNoise: main = GaussianNoise(self, input: input, stream: stream)
+        case .randomTranslation where (0..<4).contains { pads[$0] != 0 }:
+            main = try Translating(self, input: input, stream: stream, subject)
         case .zeroPadding2D, .randomFlip, .randomCrop, .randomTranslation:
             main = try Framing(self, input: input, stream: stream, subject)
         case .upSampling2D: main = try UpSampling(self, input: input, subject)

@@ -42,7 +42,7 @@ def layer_values() -> Iterator[Value]:
     yield from assign("a->layer->kind", (-1, 37, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->activation", (-1, 14, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->activation", tuple(range(14)), "OK")
-    yield from assign("a->layer->flags", ("2048u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
+    yield from assign("a->layer->flags", ("32768u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
     for kind, flags in {
         "DENSE": 17,
         "CONV2D": 17,
@@ -200,6 +200,15 @@ def frame_values() -> Iterator[Value]:
         yield from of_kind("RANDOM_TRANSLATION", f"kernel[{place}]", (-1, *INT64, (1 << 20) + 1), "ARGUMENT")
         yield from of_kind("RANDOM_TRANSLATION", f"kernel[{place}]", (0, 1, 8, 1 << 20), "OK")
     yield from of_kind("UP_SAMPLING2D", "kernel[1]", (1 << 20,), "SHAPE", "a->layer->kernel[0] = 1 << 20;")
+    most = "(int64_t)1 << 36"
+    for place in (0, 2):
+        yield from of_kind("RANDOM_TRANSLATION", f"pads[{place}]", (1, f"-({most}) - 1", *INT64), "ARGUMENT")
+        yield from of_kind("RANDOM_TRANSLATION", f"pads[{place}]", (0, -1, f"-({most})"), "OK")
+        yield from of_kind("RANDOM_TRANSLATION", f"pads[{place + 1}]", (-1, f"({most}) + 1", *INT64), "ARGUMENT")
+        yield from of_kind("RANDOM_TRANSLATION", f"pads[{place + 1}]", (0, 1, most), "OK")
+    yield from of_kind("RANDOM_TRANSLATION", "flags", (0, "2048u", "4096u", "2048u | 8192u", "16384u"), "OK")
+    yield from of_kind("RANDOM_TRANSLATION", "flags", ("4096u | 8192u", "28672u", "1u", "1024u"), "ARGUMENT")
+    yield from of_kind("RANDOM_TRANSLATION", "offset", ("NAN", "INFINITY", "1e39"), "ARGUMENT")
 
 
 def sequence_values() -> Iterator[Value]:
@@ -233,6 +242,12 @@ def sequence_values() -> Iterator[Value]:
     yield from of_kind("EMBEDDING", "vocabulary", (*BELOW_ONE, *BIG), "ARGUMENT", flat)
     yield from of_kind("EMBEDDING", "vocabulary", (1, 1000), "OK", flat)
     yield from of_kind("EMBEDDING", "units", (*BELOW_ONE, *BIG), "ARGUMENT", flat)
+    yield from of_kind("EMBEDDING", "flags", (0, "16u", "1024u", "1040u"), "OK", flat)
+    yield from of_kind("EMBEDDING", "flags", ("1u", "32u", "2048u"), "ARGUMENT", flat)
+    sparse = flat + "a->layer->flags = MARTLET_SPARSE;"
+    for field in ("l1", "l2"):
+        yield from of_kind("EMBEDDING", field, (0.5, "5e-324"), "ARGUMENT", sparse)
+        yield from of_kind("EMBEDDING", field, (0,), "OK", sparse)
     most = "a->layer->units = (int64_t)1 << 30;"
     yield from of_kind("EMBEDDING", "vocabulary", ("(int64_t)1 << 30",), "SHAPE", flat + most)
 

@@ -25,6 +25,7 @@ import Testing
         #expect(try predicted(layer(.randomCrop) { $0.kernel = Pair(1, 2) }) == [1, 2])
         #expect(try predicted(layer(.randomFlip)) == x)
         #expect(try predicted(layer(.randomTranslation) { $0.kernel = Pair(1, 1) }) == x)
+        #expect(try predicted(layer(.randomTranslation) { ($0.pads, $0.flags) = ([9, 9, 9, 9], .bilinear) }) == x)
         #expect(try predicted(layer(.gaussianNoise)) == x)
     }
 
@@ -88,6 +89,10 @@ import Testing
         #expect(try Set(steps(layer(.randomCrop) { $0.kernel = Pair(1, 2) })).count == 4)
         let moved = layer(.randomTranslation) { $0.kernel = Pair(1, 0) }
         #expect(try Set(steps(moved)).count == 3)
+        // By up to one pixel, of which the nearer is shown; and by any part of one.
+        let nearer = layer(.randomTranslation) { ($0.pads, $0.flags) = ([0, 1 << 16, 0, 0], .fillWrapped) }
+        #expect(try Set(steps(nearer)).count == 2)
+        #expect(try Set(steps(layer(.randomTranslation) { ($0.pads, $0.flags) = (nearer.pads, .bilinear) })).count > 30)
         // Losses of some 10^9 in fp32, of which a few may be the same.
         #expect(try Set(steps(layer(.gaussianNoise))).count > 20)
         #expect(try steps(both) == steps(both) && steps(both) != steps(both, seed: 2))

@@ -98,8 +98,9 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  * RANDOM_FLIP, RANDOM_CROP, RANDOM_TRANSLATION
  *                        images that training mirrors, each in half of all cases (flags say which way); of which it takes
  *                        a part of kernel[0] x kernel[1] pixels; or which it moves by up to kernel[0] pixels down or up
- *                        and kernel[1] left or right, zeros behind them. Each place is as likely as any other, and each
- *                        image of a batch has its own. Otherwise y = x, or the part in the middle
+ *                        and kernel[1] left or right, zeros behind them, or as pads say by parts of pixels too. Each place
+ *                        is as likely as any other, and each image of a batch has its own. Otherwise y = x, or the part in
+ *                        the middle
  * INPUT                  a further input, whose samples have these sizes
  * OWN                    what a function of the caller's gives for up to 16 nodes: martlet_model_own_set. weights: units
  * ------------------------------------------------------------------------------------------------- */
@@ -203,7 +204,12 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
                                         as they are; BATCH_NORM takes its moving statistics then, and keeps them */
 #define MARTLET_FLIP_HORIZONTAL 32u  /* RANDOM_FLIP: left and right change places */
 #define MARTLET_FLIP_VERTICAL 64u    /* RANDOM_FLIP: top and bottom do */
-#define MARTLET_SPARSE 128u          /* EMBEDDING: the table's gradient is of the rows that a batch names, and training steps these
+#define MARTLET_BILINEAR 2048u       /* RANDOM_TRANSLATION with pads: between pixels both count, by how near they are; else the
+                                        nearer is shown */
+#define MARTLET_FILL_REFLECT 4096u   /* RANDOM_TRANSLATION with pads: around the image stands its mirror image, */
+#define MARTLET_FILL_WRAP 8192u      /* or the image again, */
+#define MARTLET_FILL_NEAREST 16384u  /* or its border; without any of them, offset */
+#define MARTLET_SPARSE 1024u         /* EMBEDDING: the table's gradient is of the rows that a batch names, and training steps these
                                         alone, with their state: Adam then is torch.optim.SparseAdam. With MARTLET_DEFER_ROWS
                                         in the group the others follow later, to the bits of training without this flag; who
                                         reads the table between martlet_model_train and its like calls
@@ -211,9 +217,9 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
                                         average or accumulate it or round it at random, and copies, do not take such a table
                                         (UNSUPPORTED, by martlet_model_compile and its like); l1 and l2 are 0 (ARGUMENT). Its
                                         state is never in 8 or 4 bits. In MARTLET_BUFFER_GRADIENTS the other rows are zeros */
-#define MARTLET_RETURN_SEQUENCES 256u /* LSTM: y is the h of all steps, in the order in which they are read */
-#define MARTLET_GO_BACKWARDS 512u     /* LSTM: the last step is read first */
-#define MARTLET_UNIT_FORGET_BIAS 1024u /* LSTM alone: the bias's second quarter starts as ones */
+#define MARTLET_RETURN_SEQUENCES 128u /* LSTM: y is the h of all steps, in the order in which they are read */
+#define MARTLET_GO_BACKWARDS 256u     /* LSTM: the last step is read first */
+#define MARTLET_UNIT_FORGET_BIAS 512u /* LSTM alone: the bias's second quarter starts as ones */
 
 /* A layer's description. martlet_layer_init sets the defaults of its kind. An activation, flags and pads
  * that the kind does not read are an error where they are set (ARGUMENT); other fields that it does not read
@@ -234,7 +240,9 @@ typedef struct martlet_layer {
     int64_t stride[2];          /* convolutions: 1, 1; pools: 0, 0, which means the window's; to 2^20 */
     int64_t dilation[2];        /* convolutions: 1, 1; to 2^20. Pools: 1, 1 alone (UNSUPPORTED) */
     int64_t pads[4];            /* with MARTLET_PADDING_EXPLICIT: top, bottom, left, right; less than the
-                                   window that dilation spans. ZERO_PADDING2D: to 2^20 */
+                                   window that dilation spans. ZERO_PADDING2D: to 2^20. RANDOM_TRANSLATION: where
+                                   one is not 0, the least and the most that images move down, and to the right, in 65,536ths
+                                   of a pixel, -2^36 to 2^36, by any part of one: kernel is not read then */
     int64_t groups;             /* CONV1D and 2D: 1; divides channels and units. GROUP_NORM: 32; divides channels, to 65,536 */
     int32_t padding;            /* convolutions, pools: MARTLET_PADDING_VALID */
     int32_t rank;               /* INPUT, RESHAPE, PERMUTE, OWN: how many sizes follow */
@@ -255,7 +263,7 @@ typedef struct martlet_layer {
                                    negative: -1 */
     int32_t reserved;           /* 0 */
     double scale;               /* RESCALING: 1 */
-    double offset;              /* RESCALING: 0 */
+    double offset;              /* RESCALING: 0; RANDOM_TRANSLATION with pads: what stands around images: 0 */
     int64_t output_padding[2];  /* CONV2D_TRANSPOSE: rows and columns more at the end, to 2^20; -1, as many as make the output
                                    (in - 1) s + max(span, s) with VALID, in s with SAME, none with EXPLICIT: -1, -1 */
     double l1;                  /* DENSE, convolutions, LSTM, EMBEDDING: l1 sum |w| + l2 sum w^2 over the kernel, or table, is */

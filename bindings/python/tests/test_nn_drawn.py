@@ -68,6 +68,53 @@ def test_translations() -> None:
     np.testing.assert_array_equal(nn.Sequential([nn.Input((5, 6, 1)), layer_like(layer)]).predict(GRID), GRID)
 
 
+MOVES = [
+    (fill, between, down, right)
+    for fill in ("constant", "nearest", "reflect", "wrap")
+    for between in ("bilinear", "nearest")
+    for down, right in ((0.13, -0.27), (-0.35, 0.0), (1.0, 0.61), (0.2, -0.5))
+]
+
+
+@pytest.mark.parametrize(("fill", "between", "down", "right"), MOVES)
+def test_moves_by_parts_of_pixels_are_kerass(fill: str, between: str, down: float, right: float) -> None:
+    """Where the two numbers of a factor are one, nothing is drawn."""
+    given = {"fill_mode": fill, "interpolation": between, "fill_value": 0.75}
+    x = np.random.default_rng(3).normal(size=(2, 5, 6, 2)).astype(np.float32)
+    theirs = keras.layers.RandomTranslation((down, down), (right, right), **given)
+    wanted = np.asarray(theirs(x, training=True))
+    layer = nn.RandomTranslation((down, down), (right, right), **given)
+    np.testing.assert_allclose(trained_outputs(layer, x), wanted, atol=1e-4)
+    again = nn.Sequential([nn.Input((5, 6, 2)), layer_like(layer)])
+    np.testing.assert_array_equal(again.predict(x), x)
+
+
+@pytest.mark.parametrize(("fill", "between", "down", "right"), MOVES[::3])
+def test_gradients_move_the_same_way_back(fill: str, between: str, down: float, right: float) -> None:
+    """That of what pixels are multiplied by before they are moved."""
+    given = {"fill_mode": fill, "interpolation": between}
+    x = np.random.default_rng(4).normal(size=(1, 5, 6, 1)).astype(np.float32)
+    layers = [nn.Conv2D(1, 1, use_bias=False), nn.RandomTranslation((down, down), (right, right), **given)]
+    model = nn.Sequential([nn.Input((5, 6, 1)), *layers, nn.Flatten(), nn.Dense(1, use_bias=False)], seed=2)
+    model.compile(nn.SGD(1.0), "mae")
+    factor, last = model.get_weights()
+    model.train_on_batch(x, np.full((1, 1), -1e6))
+    theirs = keras.layers.RandomTranslation((down, down), (right, right), **given)
+    wanted = np.asarray(theirs(x, training=True)).reshape(-1) @ last[:, 0]
+    assert (factor - model.get_weights()[0]).item() == pytest.approx(wanted, abs=2e-5)
+
+
+def test_moves_are_anything_between() -> None:
+    """Of images that grow to the right, each shows how far it was moved."""
+    x = np.tile(np.arange(64, dtype=np.float32).reshape(1, 1, 64, 1) / 64, (400, 2, 1, 1))
+    moved = trained_outputs(nn.RandomTranslation(0.0, (-0.1, 0.2), "nearest"), x)
+    found = (x - moved)[:, :, 20:40] * 64
+    parts = found[:, 0, 0, 0] / 64
+    assert np.abs(found - found[:, :1, :1]).max() < 0.02
+    assert -0.1 <= parts.min() < -0.09 and 0.19 < parts.max() <= 0.2001 and abs(parts.mean() - 0.05) < 0.015
+    assert np.abs(found[:, 0, 0, 0] - np.rint(found[:, 0, 0, 0])).max() > 0.4
+
+
 def layer_like(layer: Any) -> Any:
     config = layer.get_config()
     return type(layer).from_config({key: value for key, value in config.items() if key != "name"})

@@ -32,6 +32,7 @@ KEPT: dict[str, Callable[[Any], Any]] = LAYERS | {
     "RandomFlip": lambda library: library.RandomFlip("vertical"),
     "RandomCrop": lambda library: library.RandomCrop(5, 4),
     "RandomTranslation": lambda library: library.RandomTranslation(2 / 7, 1 / 6, "constant", "nearest"),
+    "RandomTranslation by parts": lambda library: library.RandomTranslation((-0.125, 0.25), 0.5, "wrap"),
     "Conv2D, orthogonal": lambda library: library.Conv2D(
         3, 2, kernel_initializer=nn.Orthogonal(0.5), activation="mish", trainable=False
     ),

@@ -246,9 +246,7 @@ MAKERS: dict[int, Any] = {
     _ffi_models.LAYER_RANDOM_CROP: lambda line, data_format: augmentations.RandomCrop(
         *line["kernel"], data_format=data_format
     ),
-    _ffi_models.LAYER_RANDOM_TRANSLATION: lambda line, data_format: augmentations.RandomTranslation.of_pixels(
-        line["kernel"], data_format
-    ),
+    _ffi_models.LAYER_RANDOM_TRANSLATION: augmentations.RandomTranslation.of_line,
     _ffi_models.LAYER_FLATTEN: lambda line, data_format: layers.Flatten(),
     _ffi_models.LAYER_RESHAPE: lambda line, data_format: layers.Reshape(line["sizes"]),
     _ffi_models.LAYER_PERMUTE: lambda line, data_format: layers.Permute([axis + 1 for axis in line["sizes"]]),

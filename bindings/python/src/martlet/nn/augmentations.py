@@ -172,19 +172,29 @@ class RandomCrop(ImageLayer):
         return graph.add(_ffi_models.LAYER_RANDOM_CROP, name, kernel=(self.height, self.width))
 
 
-class RandomTranslation(ImageLayer):
-    """In training each image moved by whole pixels, up or down and left or right, with zeros behind it; otherwise x.
-    The shape stays.
+_FILLS = {"constant": 0, "nearest": _ffi_models.FILL_NEAREST, "reflect": _ffi_models.FILL_REFLECT,
+          "wrap": _ffi_models.FILL_WRAP}  # fmt: skip
+_BETWEEN = {"nearest": 0, "bilinear": _ffi_models.BILINEAR}
+_PARTS = 65_536  # of a pixel
 
-    height_factor    the most that it moves down or up, as a part of the height, 0 to 1, rounded to whole pixels;
-                     (-0.1, 0.1) is the same as 0.1, and other pairs raise UnsupportedError; so width_factor
-    fill_mode, fill_value, interpolation
-                     Keras's arguments and defaults, of which "constant", 0 and "nearest" alone are served: others raise
-                     UnsupportedError
+
+class RandomTranslation(ImageLayer):
+    """In training each image moved down or up, and to the right or the left; otherwise x. The shape stays.
+
+    height_factor    how far it moves down, as a part of the height: anything between two numbers from -1 to 1, or from
+                     -height_factor to it
+    width_factor     how far to the right, as a part of the width
+    fill_mode        what stands around the image: "reflect", its mirror image; "wrap", the image again; "nearest", its
+                     border; "constant", fill_value
+    interpolation    "bilinear": between two pixels both count, by how near they are; "nearest": the nearer
+    fill_value       a number
     data_format      as Conv2D's
+
+    With "constant", "nearest", a fill_value of 0 and factors that are the same either way, images move by whole pixels,
+    up to as many as the factor comes to when rounded, each as often.
     """
 
-    _words = ImageLayer._words | {"kernel": "height_factor or width_factor"}
+    _words = ImageLayer._words | {"kernel": "height_factor or width_factor", "offset": "fill_value"}
 
     def __init__(
         self,
@@ -204,54 +214,72 @@ class RandomTranslation(ImageLayer):
             _factor(height_factor, f"height_factor of {self}"),
             _factor(width_factor, f"width_factor of {self}"),
         )
-        self._pixels: tuple[int, int] | None = None
-        self.fill_mode = _only(fill_mode, "constant", f"fill_mode of {self}")
-        self.interpolation = _only(interpolation, "nearest", f"interpolation of {self}")
-        self.fill_value = _only(fill_value, 0.0, f"fill_value of {self}")
+        self._pixels: tuple[float, ...] | None = None
+        self._flags = _arguments.one_of(fill_mode, _FILLS, f"fill_mode of {self}")
+        self._flags |= _arguments.one_of(interpolation, _BETWEEN, f"interpolation of {self}")
+        self.fill_mode, self.interpolation = fill_mode, interpolation
+        self.fill_value = _arguments.real(fill_value, f"fill_value of {self}")
         unserved(self, others, _SEED)
 
     @classmethod
-    def of_pixels(cls, pixels: tuple[int, int], data_format: str) -> RandomTranslation:
+    def of_line(cls, line: Any, data_format: str) -> RandomTranslation:
         """One that moves by so many pixels, whatever the image's size is."""
-        layer = cls(0, 0, "constant", "nearest", data_format=data_format)
-        layer._pixels = pixels
+        by_parts, flags = any(line["pads"]), line["flags"]
+        (fill,) = (name for name, flag in _FILLS.items() if flag == flags & ~_ffi_models.BILINEAR)
+        between = "bilinear" if flags & _ffi_models.BILINEAR else "nearest"
+        layer = cls(0, 0, fill, between, fill_value=line["offset"], data_format=data_format)
+        down, right = line["kernel"]
+        layer._pixels = tuple(part / _PARTS for part in line["pads"]) if by_parts else (-down, down, -right, right)
         return layer
 
     @property
-    def height_factor(self) -> float:
-        return self._parts()[0]
+    def height_factor(self) -> float | tuple[float, float]:
+        """A number where it is the same either way, else two."""
+        return _either(self._parts()[0])
 
     @property
-    def width_factor(self) -> float:
-        return self._parts()[1]
+    def width_factor(self) -> float | tuple[float, float]:
+        return _either(self._parts()[1])
 
-    def _parts(self) -> tuple[float, float]:
+    def _parts(self) -> tuple[tuple[float, float], tuple[float, float]]:
         if self._pixels is None or self._output_shape is None:
             return self._factors
         first = 1 if self.data_format == _formats.FIRST else 0
         height, width = self._output_shape[first : first + 2]
-        return self._pixels[0] / height, self._pixels[1] / width
+        up, down, left, right = self._pixels
+        return (up / height, down / height), (left / width, right / width)
 
     def _lay(self, graph: Graph, name: str) -> int:
         graph.image(self.data_format, name)
         pixels = self._pixels
         if pixels is None:
             height, width, _ = graph.sizes
-            pixels = round(self._factors[0] * height), round(self._factors[1] * width)
-        return graph.add(_ffi_models.LAYER_RANDOM_TRANSLATION, name, kernel=pixels)
+            pixels = (*(part * height for part in self._factors[0]), *(part * width for part in self._factors[1]))
+        up, down, left, right = pixels
+        is_whole = (self._flags, self.fill_value, up, left) == (0, 0.0, -down, -right)
+        moves: dict[str, Any] = (
+            {"kernel": (round(down), round(right))}
+            if is_whole
+            else {"pads": tuple(round(part * _PARTS) for part in pixels), "offset": self.fill_value}
+        )
+        return graph.add(_ffi_models.LAYER_RANDOM_TRANSLATION, name, flags=self._flags, **moves)
 
 
-def _factor(value: Any, where: str) -> float:
-    """A part of an image, either way."""
-    if isinstance(value, list | tuple):
-        if len(value) != 2:
-            raise ArgumentError(f"{where} is {value!r}; wanted a number, or two")
-        low, high = (_arguments.within(one, where, -1, 1) for one in value)
-        if low != -high:
-            raise UnsupportedError(f"{where} is {value!r}, and only as far one way as the other is served; wanted "
-                                   f"{max(abs(low), abs(high)):g}")  # fmt: skip
-        return abs(high)
-    return abs(_arguments.within(value, where, -1, 1))
+def _either(parts: tuple[float, float]) -> float | tuple[float, float]:
+    return parts[1] if parts[0] == -parts[1] else parts
+
+
+def _factor(value: Any, where: str) -> tuple[float, float]:
+    """Parts of an image, between which one is drawn."""
+    if not isinstance(value, list | tuple):
+        most = abs(_arguments.within(value, where, -1, 1))
+        return -most, most
+    if len(value) != 2:
+        raise ArgumentError(f"{where} is {value!r}; wanted a number, or two")
+    low, high = (_arguments.within(one, where, -1, 1) for one in value)
+    if low > high:
+        raise ArgumentError(f"{where} is {value!r}; wanted the lower number first")
+    return low, high
 
 
 def _only(value: Any, served: Any, where: str) -> Any:
