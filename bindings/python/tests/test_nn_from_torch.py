@@ -173,6 +173,28 @@ def test_sequences_are_put_together_along_either_dimension(dim: int) -> None:
     assert found.shape == tuple(module(x).shape)
 
 
+def test_one_number_of_a_sample_has_a_size() -> None:
+    class Single(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(4, 1)
+
+        def forward(self, x: Any) -> Any:
+            return torch.sigmoid(self.linear(x).squeeze(-1) * 2)
+
+    module, x = Single(), torch.randn(5, 4)
+    model = from_torch(module, x)
+    np.testing.assert_allclose(model.predict(x), module(x).detach()[:, None], atol=1e-6)
+    model.compile("sgd", "binary_crossentropy")
+    labels = (torch.arange(5) % 2).float()
+    wanted = F.binary_cross_entropy(module(x), labels).item()
+    assert model.evaluate(x.numpy(), labels.numpy()) == pytest.approx(wanted, rel=1e-6)
+    with pytest.raises(
+        NotImplementedError, match=r"embedding.* gives samples of \(3,\), and layers would give \(1, 3\)"
+    ):
+        from_torch(nn.Sequential(nn.Embedding(5, 3), nn.Linear(3, 2)), torch.arange(4))
+
+
 def test_bytes_become_numbers_on_the_way() -> None:
     class Bytes(nn.Module):
         def __init__(self) -> None:

@@ -24,7 +24,8 @@ def from_torch(module: Any, example: Any, *, name: str | None = None, seed: int 
 
     Images are (channels, height, width) and sequences (channels, length), as in torch. The module is exported in
     training mode, so that dropout and the batch's statistics are the model's too, and is left as it was. Frozen
-    parameters are frozen; a layer that is called twice is one layer.
+    parameters are frozen; a layer that is called twice is one layer. One number of a sample, (samples,) in torch, is
+    (samples, 1) here.
 
     A module that returns its loss, such as cross_entropy, of what it computes and of an input with targets, becomes a
     model of what it computes, without that input; model.module_loss is the loss for compile, None of other modules.

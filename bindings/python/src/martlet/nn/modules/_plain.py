@@ -228,13 +228,10 @@ def _cat(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
 @makes("view.default", "reshape.default", "flatten.using_ints", "unsqueeze.default", "squeeze.dim", "squeeze.dims",
        "squeeze.default", "unflatten.int")  # fmt: skip
 def _renamed(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
-    sizes, value = walk.exported.sizes(node), walk.value(node.args[0])
-    before = value.node.sizes[::-1] if value.is_turned else value.node.sizes
-    if sizes == before:
+    sizes, value = walk.exported.sizes(node) or (1,), walk.value(node.args[0])
+    if sizes == value.sizes:
         return value
-    if not sizes:
-        raise refusal(node, "leaves no dimension but the samples', which is not taken")
-    if 1 not in before:  # else the order is the same
+    if 1 not in value.sizes:  # else the order is the same
         value = value.straight
     return Value((Flatten() if len(sizes) == 1 else Reshape(sizes))(value.node))
 

@@ -34,6 +34,11 @@ class Value(NamedTuple):
         return len(self.node.sizes)
 
     @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of a sample, as torch has them."""
+        return self.node.sizes[::-1] if self.is_turned else self.node.sizes
+
+    @property
     def straight(self) -> Value:
         """The same as torch has it."""
         return Value(Permute((2, 1))(self.node)) if self.is_turned else self
@@ -198,7 +203,9 @@ def model_of(module: Any, example: Any, name: str | None, seed: int | None) -> M
     for node in exported.nodes:
         if node.op == "call_function":
             try:
-                reading.values[node] = reading.read(node)
+                reading.values[node] = found = reading.read(node)
+                if isinstance(found, Value) and hasattr(node.meta["val"], "shape"):
+                    _check_sizes(exported, node, found)
             except UnsupportedError as error:
                 text = str(error)
                 raise (error if "line " in text else refusal(node, f"is not taken, as {text}")) from None
@@ -218,6 +225,13 @@ def model_of(module: Any, example: Any, name: str | None, seed: int | None) -> M
     _carrying.take(reading.carried, {**exported.parameters, **exported.buffers})
     model._carried = reading.carried  # type: ignore[attr-defined]
     return model
+
+
+def _check_sizes(exported: Exported, node: Any, found: Value) -> None:
+    """Refuses what would have other sizes than in torch. One number of a sample, without a size, is (1,) here."""
+    wanted = exported.sizes(node) or (1,)
+    if found.sizes != wanted:
+        raise refusal(node, f"gives samples of {wanted}, and layers would give {found.sizes}")
 
 
 def _inputs(exported: Exported, reading: Reading) -> list[Input]:
