@@ -1,7 +1,7 @@
 /*
- * A batch led forward and backward through images: maxima that hand their slopes to a convolution, values that are views of
- * an input, several outputs, images of bytes, an output that is an input, batches that grow and shrink. Slopes, of inputs and
- * of parameters, are central differences of a weighted sum of all outputs.
+ * A batch led forward and backward through images and sequences: maxima that hand their slopes to a convolution, values that
+ * are views of an input, recurrent layers, several outputs, images of bytes, batches that grow and shrink. Slopes, of inputs
+ * and of parameters, are central differences of a weighted sum of all outputs.
  */
 #include "network.h"
 
@@ -68,6 +68,17 @@ static martlet_model *views(void) {
     const int32_t sequence = add(model, shape, flat);
     const int32_t pool = add(model, network_layer(MARTLET_LAYER_GLOBAL_MAX_POOL1D, 0, 0), sequence);
     return finished(model, (const int32_t[]){out, flat, pool}, 3);
+}
+
+/* Recurrent layers, one over all steps of the other. */
+static martlet_model *recurrent(void) {
+    martlet_model *model = NULL;
+    CHECK_OK(martlet_model_create(&model, (const int64_t[]){SIDE * SIDE, 2}, 2, 8));
+    martlet_layer layer = network_layer(MARTLET_LAYER_LSTM, 3, MARTLET_ACTIVATION_TANH);
+    layer.flags |= MARTLET_RETURN_SEQUENCES;
+    const int32_t all = add(model, layer, 0);
+    const int32_t last = add(model, network_layer(MARTLET_LAYER_GRU, 2, MARTLET_ACTIVATION_TANH), all);
+    return finished(model, (const int32_t[]){all, last}, 2);
 }
 
 static int64_t elements(martlet_model *model) {
@@ -184,9 +195,9 @@ static void bytes(void) {
 
 int main(void) {
     check_fill(images, LENGTH(images), 1), check_fill(weights, LENGTH(weights), 2);
-    slopes(pooled()), slopes(peaks()), slopes(views());
+    slopes(pooled()), slopes(peaks()), slopes(views()), slopes(recurrent());
     CHECK_SAYING(bent * 20 < compared, "%d of %d had no slope", bent, compared);
-    sizes(pooled), sizes(peaks), sizes(views);
+    sizes(pooled), sizes(peaks), sizes(views), sizes(recurrent);
     bytes();
     return check_end();
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -269,7 +270,7 @@ def test_files(tmp_path: Path) -> None:
             assert (one == two).all()
 
 
-def test_configs() -> None:
+def test_configs_and_what_goes_out(tmp_path: Path) -> None:
     model = chain(True)
     config = model.get_config()
     assert config["layers"][3] == {"class_name": "Mine", "config": {"units": 9, "name": "middle", "trainable": True}}
@@ -282,6 +283,11 @@ def test_configs() -> None:
     assert any("middle" in line and "Mine" in line and "117" in line for line in "\n".join(lines).splitlines())
     with pytest.raises(martlet.UnsupportedError, match="made of functions, which no config or file can hold"):
         nn.Sequential([square(input_shape=(3,))]).get_config()
+    with pytest.raises(martlet.UnsupportedError, match='layer "middle" is of a kind that has no C here'):
+        model.to_c(tmp_path / "model.c")
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    with pytest.raises(martlet.UnsupportedError, match="<Mine 'middle'> has no like in Keras: a function of one's own"):
+        nn.to_keras(model)
 
 
 def test_what_a_layer_is_given_is_its_own() -> None:

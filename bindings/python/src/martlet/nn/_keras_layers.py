@@ -29,7 +29,10 @@ _PASSED_OVER = {
     "moving_mean_initializer", "moving_variance_initializer", "zero_output_for_mask",
 }  # fmt: skip
 # Of layers that are called as Keras's, and predict something else.
-_OTHERWISE = {"RandomCrop": "it makes whole images smaller when it predicts, and takes their middle here"}
+_OTHERWISE = {
+    "RandomCrop": "it makes whole images smaller when it predicts, and takes their middle here",
+    **dict.fromkeys(("Lambda", "OwnLayer"), "a function of one's own computes it, in arrays of another kind"),
+}
 
 
 def described(entry: Entry) -> str:
