@@ -18,7 +18,8 @@ def array_values(array: str, role: str) -> Iterator[Value]:
     yield from assign(f"{array}.count", ("INT64_MAX", "(int64_t)1 << 62", "(int64_t)1 << 61"), "SHAPE|ARGUMENT")
     yield from assign(f"{array}.dtype", (0, -1, 16, 1000, *INT32), "TYPE")
     yield from assign(f"{array}.dtype", (5, 6, 7, 8, 9), "TYPE")
-    yield from assign(f"{array}.dtype", (10, 11, 12, 13, 14, 15), "ARGUMENT|TYPE" if role in ("state", "set") else "TYPE")
+    refused = "ARGUMENT|TYPE" if role in ("state", "set") else "TYPE"
+    yield from assign(f"{array}.dtype", (10, 11, 12, 13, 14, 15), refused)
     if role == "state":
         small = f"{array}.dtype = 11; {array}.block = 256; {array}.scale_dtype = 2; {array}.scales = w->scratch;"
         yield f"{array} of 8 bits", small, "OK"
