@@ -2,7 +2,8 @@
 
 All have the same samples in memory, the same learning rate, and Adam. Martlet shuffles anew in each epoch and gathers
 each batch, as ``fit`` does; the others get theirs for less: torch as slices of tensors that were shuffled before, JAX
-as a list of arrays. Chains of layers are made here, other networks in residual.py, sequential.py and textual.py. It times nothing.
+as a list of arrays. Chains of layers are made here, other networks in residual.py, sequential.py and textual.py. It
+times nothing.
 """
 
 from __future__ import annotations

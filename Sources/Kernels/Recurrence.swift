@@ -102,11 +102,13 @@ private struct PanelProduct {
                     outRow: row * 4, startRow: 0, floor: -.infinity)
                 var column = 0
                 while column < columns {
-                    let start = index == 0 ? start.at(row: 0, column: column) : BlockStart(base: out + column, row: row * 4)
+                    let start =
+                        index == 0 ? start.at(row: 0, column: column) : BlockStart(base: out + column, row: row * 4)
                     multiplyBlock(
                         block, rows: rows, columns: min(columns - column, ProductLimits.columns),
                         left: left + part.lowerBound,
-                        right: UnsafeRawPointer(right) + panels.offset(column: column) + part.lowerBound * panels.rowStride,
+                        right: UnsafeRawPointer(right) + panels.offset(column: column) + part.lowerBound
+                            * panels.rowStride,
                         panelStride: panels.panelStride, start: start, out: out + column, scratch: scratch)
                     column += ProductLimits.columns
                 }

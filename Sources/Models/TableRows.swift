@@ -31,7 +31,8 @@ import MartletPlatform
     /// The same table, for batches of another kind.
     convenience init(like other: TableRows) {
         self.init(
-            parameter: other.parameter, offset: other.offset, rows: other.rowCount, columns: other.columns, uses: other.uses)
+            parameter: other.parameter, offset: other.offset, rows: other.rowCount, columns: other.columns,
+            uses: other.uses)
     }
 
     /// Takes memory for batches of as many samples. Throws `.memory`.

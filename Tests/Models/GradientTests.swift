@@ -179,7 +179,10 @@ import Testing
             ]
         ),
         ("one step", [1, 3], [layer(.lstm) { $0.units = 4 }, .dense(3)]),
-        ("many units", [2, 2], [layer(.lstm) { ($0.units, $0.recurrentInitializer) = (1100, .glorotUniform) }, .dense(3)]),
+        (
+            "many units", [2, 2],
+            [layer(.lstm) { ($0.units, $0.recurrentInitializer) = (1100, .glorotUniform) }, .dense(3)]
+        ),
     ]
 
     @Test(arguments: recurrent.indices)

@@ -1,5 +1,5 @@
-"""LSTM, GRU and SimpleRNN: beside Keras's and torch's with the same weights, their slopes beside float64's, files, batches,
-threads, and what is refused."""
+"""LSTM, GRU and SimpleRNN: beside Keras's and torch's with the same weights, their slopes beside float64's, files,
+batches, threads, and what is refused."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def made(library: Any, kind: str, units: int = 6, **options: Any) -> Any:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_layers_beside_kerass(kind: str) -> None:
-    """All options beside one another, since Keras takes seconds for each model; over a layer, so that the gradients by the
-    input are seen, and under one."""
+    """All options beside one another, since Keras takes seconds for each model; over a layer, so that the gradients by
+    the input are seen, and under one."""
 
     def build(library: Any, model: Any) -> Any:
         inputs = library.Input((9, 3))
@@ -91,7 +91,7 @@ def test_training_goes_as_kerass(kind: str) -> None:
 def turned(kind: str, layer: torch.nn.Module) -> list[NDArray]:
     """torch's weights as Keras has them: turned, and of a GRU the gates z, r, n that torch has as r, z, n."""
     kernel, state, first, second = (
-        parameter.detach().numpy().T.reshape(parameter.detach().numpy().T.shape[:-1] + (-1, layer.hidden_size))
+        parameter.detach().numpy().T.reshape(*parameter.T.shape[:-1], -1, layer.hidden_size)
         for parameter in (layer.weight_ih_l0, layer.weight_hh_l0, layer.bias_ih_l0, layer.bias_hh_l0)
     )
     if kind == "GRU":

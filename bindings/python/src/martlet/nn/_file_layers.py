@@ -6,7 +6,17 @@ from typing import Any
 
 from martlet import _ffi_models
 from martlet._model import Line
-from martlet.nn import _formats, activations, augmentations, convolutions, images, layers, normalizations, recurrent, sequences
+from martlet.nn import (
+    _formats,
+    activations,
+    augmentations,
+    convolutions,
+    images,
+    layers,
+    normalizations,
+    recurrent,
+    sequences,
+)
 from martlet.nn._layer import Layer
 from martlet.nn.group_normalizations import GroupNormalization
 from martlet.nn.initializers import Initializer

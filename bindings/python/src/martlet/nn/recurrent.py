@@ -1,5 +1,5 @@
-"""Layers that read a sequence step by step: LSTM, GRU, SimpleRNN. Their arguments are Keras's by name and default, as far
-as they are listed."""
+"""Layers that read a sequence step by step: LSTM, GRU, SimpleRNN. Their arguments are Keras's by name and default, as
+far as they are listed."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ _ONLY = {
 
 
 class Recurrent(Layer):
-    """A layer over a sequence: (steps, features) becomes (units,), the state behind the last step, or (steps, units). Not
-    for use by itself."""
+    """A layer over a sequence: (steps, features) becomes (units,), the state behind the last step, or (steps, units).
+    Not for use by itself."""
 
     _words = Layer._words | {"recurrent_value": "recurrent_initializer"}
     _kind: ClassVar[int]
@@ -81,8 +81,8 @@ class LSTM(Recurrent):
     state behind the last step, or (steps, units).
 
     units                    of the state
-    activation               of what is remembered and given: as Dense's, but "gelu", "silu", "mish" and "softmax", which
-                             raise UnsupportedError when the model is built
+    activation               of what is remembered and given: as Dense's, but "gelu", "silu", "mish" and "softmax",
+                             which raise UnsupportedError when the model is built
     recurrent_activation     of what lets through, likewise
     use_bias                 whether there is a bias
     kernel_initializer, recurrent_initializer, bias_initializer
@@ -96,9 +96,9 @@ class LSTM(Recurrent):
                              UnsupportedError where they are set, regularizers and constraints where they are not None;
                              unroll, use_cudnn and implementation change nothing
 
-    Weights: kernel, (features, 4 units); recurrent_kernel, (units, 4 units); bias, (4 units,): of each the gate that lets
-    in, the one that forgets, what is let in, and the gate that lets out. torch has them turned, with two biases, which
-    are added up.
+    Weights: kernel, (features, 4 units); recurrent_kernel, (units, 4 units); bias, (4 units,): of each the gate that
+    lets in, the one that forgets, what is let in, and the gate that lets out. torch has them turned, with two biases,
+    which are added up.
     """
 
     _kind = _ffi_models.LAYER_LSTM
@@ -144,9 +144,9 @@ class GRU(Recurrent):
                              torch has it; only True is served, else UnsupportedError
     others                   as LSTM's
 
-    Weights: kernel, (features, 3 units); recurrent_kernel, (units, 3 units); bias, (2, 3 units), of what is read and of the
-    state: of each the gate that keeps, the one that resets, and what is new. torch has them turned, the first two in the
-    other order.
+    Weights: kernel, (features, 3 units); recurrent_kernel, (units, 3 units); bias, (2, 3 units), of what is read and of
+    the state: of each the gate that keeps, the one that resets, and what is new. torch has them turned, the first two
+    in the other order.
     """
 
     _kind = _ffi_models.LAYER_GRU
