@@ -158,6 +158,29 @@ def test_each_algorithm_of_rows_steps_a_table() -> None:
         assert moved[np.unique(x)].all() and not moved[np.setdiff1d(np.arange(ROWS), x)].any(), kind
 
 
+@pytest.mark.parametrize("defers", [False, True], ids=["lazy", "deferred"])
+@pytest.mark.parametrize("shared", [False, True], ids=["read once", "read twice"])
+def test_a_loss_of_ones_own_trains_rows_as_the_librarys(defers: bool, shared: bool) -> None:
+    """Over batches that grow and shrink."""
+
+    def squared(y_true: Any, y_pred: Any) -> Any:
+        error = y_pred.astype(np.float64) - y_true
+        return (error**2).mean(1), 2 * error / 3
+
+    models = [made(True, nn.Adam(1e-2, epsilon=1e-4, defer_rows=defers), shared) for _ in range(2)]
+    for model, loss in zip(models, (squared, "mse"), strict=True):
+        model.compile(nn.Adam(1e-2, epsilon=1e-4, defer_rows=defers), loss)
+    ids, _ = samples(60)
+    targets = np.random.default_rng(4).standard_normal((60, 3)).astype(np.float32)
+    for start, count in [(0, 2), (2, 30), (32, 5), (37, 23)]:
+        part = slice(start, start + count)
+        x = [ids[part], ids[part, 2:4]] if shared else ids[part]
+        for model in models:
+            model.train_on_batch(x, targets[part])
+    for found, wanted in zip(models[0].get_weights(), models[1].get_weights(), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize(
     ("optimizer", "said"),
     [
