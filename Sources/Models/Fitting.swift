@@ -129,6 +129,7 @@ extension Model {
         let trainer = try compiled()
         try trainer.checkCounters(epochs: 0, batches: 1)
         try trainer.enter(.training)
+        try trainer.takeWrittenRows()
         try trainer.finishStep(ExecutionSettings())
     }
 

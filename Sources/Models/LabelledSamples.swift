@@ -87,7 +87,10 @@ import MartletPlatform
             throw unsafe MartletError(.type, "\(name()).dtype is \(weights.type); expected fp32")
         }
         let (all, overflow) = count.multipliedReportingOverflow(by: outputs)
-        let isOfEach = unsafe !overflow && weights.count == all && (weights.rank == 0 || weights.rank == 2)
+        var isOfEach = unsafe !overflow && weights.count == all && (weights.rank == 0 || weights.rank == 2)
+        if unsafe weights.rank == 2, let sizes = unsafe weights.sizes {
+            isOfEach = unsafe isOfEach && Int(sizes[0]) == count && Int(sizes[1]) == outputs
+        }
         guard unsafe weights.count == count && weights.rank <= 1 || isOfEach else {
             throw unsafe MartletError(
                 .shape,

@@ -50,9 +50,12 @@ extension Model {
     /// The Euclidean norm of the latest training step's gradient; NaN before the first.
     public func gradientNorm() throws(MartletError) -> Double { try compiled().gradientNorm() }
 
-    /// The gradients' memory, in the order of the parameters'. Throws `.order` before compile.
+    /// The gradients' memory, in the order of the parameters'. From here on tables that are trained by rows are looked over as
+    /// wholes, for rows that the caller has written. Throws `.order` before compile.
     public func gradientMemory() throws(MartletError) -> UnsafeMutableBufferPointer<Float> {
-        unsafe try compiled().gradients.elements
+        let trainer = try compiled()
+        trainer.gradientsAreShared = true
+        return unsafe trainer.gradients.elements
     }
 }
 

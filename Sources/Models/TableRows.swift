@@ -13,8 +13,9 @@ import MartletPlatform
     private let columns: Int
     /// The operations that read it: each one's number, the value that names rows, and its elements of a sample.
     private let uses: [(step: Int, value: Int, elements: Int)]
-    /// Of the latest batch, in order, each once.
+    /// Of the latest batch, in order, each once; and room for others.
     private var numbers = RawList<Int64>()
+    private var spare = RawList<Int64>()
     /// How many there may be, and of how many samples.
     private var (most, batch) = (0, 0)
     private var keys: ZeroedMemory?
@@ -61,10 +62,28 @@ import MartletPlatform
     }
 
     /// Makes the gradient that of no row.
-    func clear(_ gradients: UnsafeMutablePointer<Float>) {
+    ///
+    /// - Parameter isWritten: whether somebody else may have written rows that no batch has named.
+    func clear(_ gradients: UnsafeMutablePointer<Float>, isWritten: Bool) {
+        if isWritten { return unsafe (gradients + offset).update(repeating: 0, count: rowCount * columns) }
         for place in 0..<numbers.count {
             unsafe (gradients + offset + Int(numbers[place]) * columns).update(repeating: 0, count: columns)
         }
+    }
+
+    /// Takes the rows too whose gradient is not all zeros, as somebody may have written it. Throws `.memory`.
+    func takeWritten(_ gradients: UnsafeMutablePointer<Float>) throws(MartletError) {
+        spare.removeAll()
+        try spare.reserve(rowCount)
+        var place = 0
+        for row in 0..<rowCount {
+            let isNamed = place < numbers.count && numbers[place] == row
+            if isNamed { place += 1 }
+            let gradient = unsafe UnsafeBufferPointer(start: gradients + offset + row * columns, count: columns)
+            if isNamed || (unsafe gradient.contains { $0 != 0 }) { try spare.append(Int64(row)) }
+        }
+        swap(&numbers, &spare)
+        most = rowCount
     }
 
     /// Takes the rows that a batch names, whose indices are in place, instead of those before it.

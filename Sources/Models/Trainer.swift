@@ -28,6 +28,8 @@ import MartletPlatform
     var step: Int64 = 0
     /// Epochs begun by `fit`, which the order of samples depends on.
     var epoch: Int64 = 0
+    /// Whether somebody else has the gradients' address, and may write there at any time.
+    var gradientsAreShared = false
     /// Whether the gradients are those of a batch, or were stepped by.
     var hasGradients = false
     /// A batch that the caller leads forward and backward by itself.
@@ -178,9 +180,17 @@ import MartletPlatform
     /// Takes the rows that a batch names of each table: their gradients begin as zeros.
     func takeRows(_ plan: Plan, batch: Int) throws(MartletError) {
         for table in tables {
-            unsafe table.clear(gradients.base)
+            unsafe table.clear(gradients.base, isWritten: gradientsAreShared)
             try table.take(plan, batch: batch)
         }
+    }
+
+    /// Takes the rows too that somebody else has written gradients of.
+    func takeWrittenRows() throws(MartletError) {
+        if !gradientsAreShared || tables.isEmpty { return }
+        for table in tables { try unsafe table.takeWritten(gradients.base) }
+        try unsafe optimizer.reserve(rows)
+        try catchUp(tables)
     }
 
     /// Lets the rows that a batch names catch up, which is about to read them.

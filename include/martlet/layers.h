@@ -209,14 +209,16 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_FILL_REFLECT 4096u   /* RANDOM_TRANSLATION with pads: around the image stands its mirror image, */
 #define MARTLET_FILL_WRAP 8192u      /* or the image again, */
 #define MARTLET_FILL_NEAREST 16384u  /* or its border; without any of them, offset */
-#define MARTLET_SPARSE 1024u         /* EMBEDDING: the table's gradient is of the rows that a batch names, and training steps these
-                                        alone, with their state: Adam then is torch.optim.SparseAdam. With MARTLET_DEFER_ROWS
-                                        in the group the others follow later, to the bits of training without this flag; who
-                                        reads the table between martlet_model_train and its like calls
+#define MARTLET_SPARSE 1024u         /* EMBEDDING: the table's gradient is of the rows that a batch names, and training steps
+                                        these alone, with their state: Adam then is torch.optim.SparseAdam. With
+                                        MARTLET_DEFER_ROWS in the group the others follow later, to the bits of training without
+                                        this flag; who reads the table between martlet_model_train and its like calls
                                         martlet_model_mode_set (EVALUATION) first. Groups that see a parameter as a whole,
                                         average or accumulate it or round it at random, and copies, do not take such a table
                                         (UNSUPPORTED, by martlet_model_compile and its like); l1 and l2 are 0 (ARGUMENT). Its
-                                        state is never in 8 or 4 bits. In MARTLET_BUFFER_GRADIENTS the other rows are zeros */
+                                        state is never in 16, 8 or 4 bits with scales. In MARTLET_BUFFER_GRADIENTS the other
+                                        rows are zeros; who has asked for that may write them: martlet_model_step steps all that
+                                        are not zeros, and the table is then looked over as a whole at each call */
 #define MARTLET_RETURN_SEQUENCES 128u /* LSTM: y is the h of all steps, in the order in which they are read */
 #define MARTLET_GO_BACKWARDS 256u     /* LSTM: the last step is read first */
 #define MARTLET_UNIT_FORGET_BIAS 512u /* LSTM alone: the bias's second quarter starts as ones */
@@ -266,8 +268,8 @@ typedef struct martlet_layer {
     double offset;              /* RESCALING: 0; RANDOM_TRANSLATION with pads: what stands around images: 0 */
     int64_t output_padding[2];  /* CONV2D_TRANSPOSE: rows and columns more at the end, to 2^20; -1, as many as make the output
                                    (in - 1) s + max(span, s) with VALID, in s with SAME, none with EXPLICIT: -1, -1 */
-    double l1;                  /* DENSE, convolutions, LSTM, EMBEDDING: l1 sum |w| + l2 sum w^2 over the kernel, or table, is */
-    double l2;                  /* part of the loss and of its gradient where training changes the layer: 0, 0; 0 or more */
+    double l1;                  /* DENSE, convolutions, LSTM, EMBEDDING: l1 sum |w| + l2 sum w^2 over the kernel, or table, */
+    double l2;                  /* is part of the loss and of its gradient where training changes the layer: 0, 0; 0 or more */
     int32_t recurrent_activation;  /* LSTM: s, SIGMOID, or another as for activation; not of SIMPLE_RNN */
     int32_t recurrent_initializer; /* LSTM: how recurrent_kernel starts: MARTLET_INITIALIZER_ORTHOGONAL */
     double recurrent_value;        /* the value beside it: 1 */

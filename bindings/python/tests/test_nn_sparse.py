@@ -158,6 +158,31 @@ def test_each_algorithm_of_rows_steps_a_table() -> None:
         assert moved[np.unique(x)].all() and not moved[np.setdiff1d(np.arange(ROWS), x)].any(), kind
 
 
+@pytest.mark.parametrize("norm", [None, 0.02], ids=["plain", "clipped"])
+def test_gradients_that_the_caller_gives_step_all_their_rows(norm: float | None) -> None:
+    """Of two batches together, as with accumulation or other processes: a deferred table moves as a dense one does, and
+    what was written stands in no later batch's gradient. A model that has seen no batch moves by what it is given."""
+    models = [made(sparse, nn.Adam(1e-2, defer_rows=sparse, global_clipnorm=norm)) for sparse in (True, False)]
+    x, y = samples(3 * BATCH)
+    for model in models:
+        model.differentiate(x[:BATCH], y[:BATCH])
+        given = np.array(model.gradients())
+        model.differentiate(x[BATCH : 2 * BATCH], y[BATCH : 2 * BATCH])
+        model.step((given + model.gradients()) / 2)
+        model.train_on_batch(x[2 * BATCH :], y[2 * BATCH :])
+    for found, wanted in zip(*(model.get_weights() for model in models), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+    models[0].differentiate(x[:1], y[:1])
+    table = models[0].gradients()[: ROWS * COLUMNS].reshape(ROWS, COLUMNS)
+    np.testing.assert_array_equal(np.flatnonzero(table.any(1)), np.unique(x[:1]))
+
+    fresh = [made(sparse, nn.Adam(1e-2, defer_rows=sparse)) for sparse in (True, False)]
+    for model in fresh:
+        model.step(given)
+    for found, wanted in zip(*(model.get_weights() for model in fresh), strict=True):
+        np.testing.assert_array_equal(found, wanted)
+
+
 @pytest.mark.parametrize("defers", [False, True], ids=["lazy", "deferred"])
 @pytest.mark.parametrize("shared", [False, True], ids=["read once", "read twice"])
 def test_a_loss_of_ones_own_trains_rows_as_the_librarys(defers: bool, shared: bool) -> None:

@@ -32,7 +32,8 @@ class Exporting(Trained):
                       by their names. None: what its Input says, and of a Sequential "float32"; where an Embedding
                       reads it, "float32" is "int64"
 
-        Predictions are predict's but for rounding. NaN: onnxruntime's pools of largest elements pass over it.
+        Predictions are predict's but for rounding. NaN: onnxruntime's pools of largest elements pass over it. Rows of
+        a table that there are not, which predict refuses: from -1 down ONNX counts from the end, others are errors.
 
         Needs onnx: pip install onnx; ImportError without. Raises UnsupportedError for more than 2 GB of weights,
         FileError where the system refuses, or where there is a file and overwrite is False, and OrderError before the
@@ -58,11 +59,13 @@ class Exporting(Trained):
     def to_c(self, path: Any, overwrite: bool = True) -> None:
         """Writes what the model predicts by as one C99 file, which needs no library but libm: weights as constant
         arrays, and digits_predict(x0, y0, m) for one sample, where path is "digits.c". Its head says what each argument
-        is; m is memory for as many floats as stand there. It allocates nothing and keeps nothing.
+        is; m is memory for as many floats as stand there. It allocates nothing and keeps nothing; recurrent layers have
+        some floats for each of their units on the stack, in arrays whose sizes are variables.
 
         What is left out, and what is a part of it, is as in to_onnx. Images are channels last where the model's are.
-        Predictions are predict's but for rounding. Errors are to_onnx's, and UnsupportedError for a layer that has no
-        C, by its name."""
+        Predictions are predict's but for rounding. Rows of a table that there are not give zeros. Errors are to_onnx's,
+        and UnsupportedError for a layer that has no C, by its name.
+        """
         name = self._free_path(path, overwrite)
         with self._owner.inside():
             self._whole().model.export(name)

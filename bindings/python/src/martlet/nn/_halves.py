@@ -46,6 +46,7 @@ class Halves(Network):
         with self._owner.inside():
             data = self._data(x, y, None, check)
             data.bound.tally(TRAINING, keeps=False)
+            self._has_gradients = False  # where it fails, what stands there is no batch's
             data.bound.differentiate_all()
             self._has_gradients = True
             found = data.bound.numbers(self._compiled().columns(), TRAINING)

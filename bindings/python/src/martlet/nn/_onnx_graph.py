@@ -79,9 +79,10 @@ class Graph:
     def constant(self, name: str, numbers: Any) -> str:
         """A tensor of these numbers. A layer that is there more than once has its own once."""
         if name not in self._constants:
-            self._names.add(name)
-            self._constants[name] = onnx.numpy_helper.from_array(np.ascontiguousarray(numbers), name)
-        return name
+            tensor = self._free(name)
+            self._constants[name] = onnx.numpy_helper.from_array(np.ascontiguousarray(numbers), tensor)
+        found: str = self._constants[name].name
+        return found
 
     def number(self, name: str, value: float) -> str:
         """A single one of the layer's."""
