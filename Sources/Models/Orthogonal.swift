@@ -28,9 +28,11 @@ import MartletCompute
             let (count, step) = unsafe isTall ? (rows, columns) : (columns, 1)
             var squares = 0.0
             for place in 0..<count { unsafe squares += Double(first[place * step]) * Double(first[place * step]) }
-            let factor = Double(length) / squares.squareRoot()
-            for place in 0..<count { unsafe first[place * step] = unsafe Float(Double(first[place * step]) * factor) }
+            let own = squares.squareRoot()
+            for place in 0..<count { unsafe first[place * step] = unsafe Float(Double(first[place * step]) / own) }
         }
+        // What one has of another is by vectors of length 1.
+        if length != 1 { for place in unsafe 0..<rows * columns { unsafe memory[place] *= length } }
     }
 
     /// Of a row what it has of the rows before it.
