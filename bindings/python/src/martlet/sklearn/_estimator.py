@@ -70,26 +70,42 @@ class Multilayer(Fitted):
     # ---- fit ----
 
     def _fit(self, x: Any, y: Any, sample_weight: Any, incremental: bool) -> Any:
-        options, optimizer = Options.of(self), None
-        if not incremental or not hasattr(self, "_network"):
-            optimizer = options.optimizer()
+        options, before = Options.of(self), {**self.__dict__}
+        random = check_random_state(self.random_state)
+        try:
+            trainer, count, held = self._trainer(options, random, x, y, sample_weight, incremental)
+        except BaseException:  # what has not begun to train is as it was
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        self._train(trainer, options, random, count, held, incremental)
+        if not np.isfinite(self._network.model.parameters()).all():
+            raise ArgumentError("Solver produced non-finite parameter weights. The input data may contain large values "
+                                "and need to be preprocessed.")  # fmt: skip
+        return self
+
+    def _trainer(
+        self, options: Options, random: Any, x: Any, y: Any, sample_weight: Any, incremental: bool
+    ) -> tuple[Trainer, int, Any]:
+        """Checks the samples and makes what trains on them; how many there are; and those held back, their labels and
+        weights, or None."""
+        goes_on = hasattr(self, "_network") and (options.warm_start or incremental)
+        optimizer = None if goes_on and incremental else options.optimizer()
         if options.early_stopping and incremental:
             raise ArgumentError("partial_fit does not support early_stopping=True; wanted False, or fit")
-        goes_on = hasattr(self, "_network") and (options.warm_start or incremental)
         given, (x, y) = y, self._read(x, y, not goes_on, incremental)
         weights = None if sample_weight is None else _weights(sample_weight, x)
         weights = self._counted(given, weights, incremental)
         if weights is not None and not weights.any():
             raise ArgumentError("sample weights are all zero; wanted one that is more than zero")
-        random = check_random_state(self.random_state)
         if not goes_on:
             self.n_outputs_ = self._outputs_of(y)
             self.out_activation_ = self._goal().gives
         units = [x.shape[1], *options.hidden, self.n_outputs_]
         numbers = None if goes_on else initial(units, options.activation, random)
-        held, weighted_held = None, None
+        held = None
         if options.early_stopping:
-            x, y, weights, held, weighted_held = self._split(x, y, weights, options, random)
+            x, y, weights, held = self._split(x, y, weights, options, random)
         count, batch = len(y), self._batch_size(options, len(y))
         targets = self._targets(y)
         x = x if batch < count else _dense(x)
@@ -101,17 +117,12 @@ class Multilayer(Fitted):
         if optimizer is not None:
             self._begin(units, options, samples, numbers, random)
             self._network.compile(optimizer)
-        trainer = Trainer(self._network, samples, options)
-        self._train(trainer, options, random, count, held, weighted_held, incremental)
-        if not np.isfinite(self._network.model.parameters()).all():
-            raise ArgumentError("Solver produced non-finite parameter weights. The input data may contain large values "
-                                "and need to be preprocessed.")  # fmt: skip
-        return self
+        return Trainer(self._network, samples, options), count, held
 
     def _batch_size(self, options: Options, count: int) -> int:
         if options.batch_size is not None and options.batch_size > count:
             warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped",
-                          stacklevel=4)  # fmt: skip
+                          stacklevel=5)  # fmt: skip
         return min(options.batch_size or 200, count)
 
     def _split(self, x: Any, y: NDArray, weights: NDArray | None, options: Options, random: Any) -> Any:
@@ -123,10 +134,10 @@ class Multilayer(Fitted):
         if len(back) < 2:
             raise ArgumentError("The validation set is too small. Increase 'validation_fraction' or the size of your "
                                 "dataset.")  # fmt: skip
-        held = x[back], self._labelled(y[back])
+        labels = self._labelled(y[back])
         if weights is None:
-            return x[kept], y[kept], None, held, None
-        return x[kept], y[kept], weights[kept], held, weights[back]
+            return x[kept], y[kept], None, (x[back], labels, None)
+        return x[kept], y[kept], weights[kept], (x[back], labels, weights[back])
 
     def _begin(self, units: list[int], options: Options, samples: Samples, numbers: Any, random: Any) -> None:
         """Makes a network; numbers: initial weights, None for those that there are."""
@@ -151,7 +162,7 @@ class Multilayer(Fitted):
         self.best_validation_score_ = -math.inf if options.early_stopping else None
 
     def _train(
-        self, trainer: Trainer, options: Options, random: Any, count: int, held: Any, weights: Any, incremental: bool
+        self, trainer: Trainer, options: Options, random: Any, count: int, held: Any, incremental: bool
     ) -> None:
         """Epochs until one of scikit-learn's reasons to stop. count: of the samples that an epoch is said to have."""
         order = np.arange(trainer.samples.count)
@@ -169,7 +180,7 @@ class Multilayer(Fitted):
                 self.loss_curve_.append(self.loss_)
                 if options.verbose:
                     print(f"Iteration {self.n_iter_}, loss = {self.loss_:.8f}")
-                if self._is_better(options, held, weights):
+                if self._is_better(options, held):
                     best = self._network.model.get_weights()
                 if options.schedule == "invscaling":
                     self._set_rate(options.learning_rate_init / (self.t_ + 1) ** options.power_t)
@@ -183,7 +194,7 @@ class Multilayer(Fitted):
         if best is not None:
             self._network.model.set_weights(best)
 
-    def _is_better(self, options: Options, held: Any, weights: Any) -> bool:
+    def _is_better(self, options: Options, held: Any) -> bool:
         """Takes note of an epoch; whether its weights are the best so far, of those that are validated."""
         if held is None:
             best, loss = self.best_loss_, self.loss_
@@ -192,7 +203,7 @@ class Multilayer(Fitted):
             self.best_loss_ = min(best, loss)
             return False
         outputs = self._outputs(held[0])
-        score = self._scored(held[1], self._decoded(outputs), weights) if np.isfinite(outputs).all() else math.nan
+        score = self._scored(held[1], self._decoded(outputs), held[2]) if np.isfinite(outputs).all() else math.nan
         assert self.validation_scores_ is not None and self.best_validation_score_ is not None
         self.validation_scores_.append(score)
         if options.verbose:
