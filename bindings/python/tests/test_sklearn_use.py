@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from martlet import nn
 from martlet._errors import MartletError
 from martlet._model import Model
 from martlet.sklearn import MLPClassifier, MLPRegressor
+from martlet.sklearn._training import merged
 
 X, Y = load_digits(return_X_y=True)
 X, Y = X[:400], Y[:400]
@@ -65,6 +67,22 @@ def test_weights_of_whole_numbers_are_repetitions_to_the_bit_where_one_batch_is_
     one = MLPClassifier(random_state=0).fit(X[:60], Y[:60], weights)
     many = MLPClassifier(random_state=0).fit(X[:60].repeat(weights, 0)[::-1], Y[:60].repeat(weights)[::-1])
     np.testing.assert_array_equal(one.predict_proba(X), many.predict_proba(X))
+
+
+def test_equal_samples_are_found_in_a_few_copies_of_all() -> None:
+    x = np.random.default_rng(0).normal(size=(2000, 50)).astype(np.float32)
+    x[1], x[2], x[3] = x[0], -x[0], x[0]
+    x[:4, 7] = 0.0, -0.0, 0.0, 0.0
+    y = np.zeros(2000, np.int64)
+    y[3] = 1
+    tracemalloc.start()
+    rows, places, weights = merged(x, y, None)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 6 * x.nbytes
+    assert len(rows) == len(places) == 1999
+    assert sorted(weights)[-2:] == [1, 2]
+    np.testing.assert_array_equal(rows[weights == 2], x[:1])
 
 
 def test_dropout_and_batch_normalisation_are_layers_of_the_network() -> None:

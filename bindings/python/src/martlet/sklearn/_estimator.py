@@ -161,9 +161,7 @@ class Multilayer(Fitted):
         self.validation_scores_: list[float] | None = [] if options.early_stopping else None
         self.best_validation_score_ = -math.inf if options.early_stopping else None
 
-    def _train(
-        self, trainer: Trainer, options: Options, random: Any, count: int, held: Any, incremental: bool
-    ) -> None:
+    def _train(self, trainer: Trainer, options: Options, random: Any, count: int, held: Any, incremental: bool) -> None:
         """Epochs until one of scikit-learn's reasons to stop. count: of the samples that an epoch is said to have."""
         order = np.arange(trainer.samples.count)
         best = None

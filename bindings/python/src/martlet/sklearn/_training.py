@@ -160,11 +160,16 @@ def _check(status: int) -> None:
 
 def merged(x: NDArray, y: NDArray, weights: NDArray | None) -> tuple[NDArray, NDArray, NDArray]:
     """Equal samples as one with the sum of their weights, in an order of their own: where an epoch is one batch, a
-    sample of weight 2 is to the bit two samples, and one of weight 0 is none."""
+    sample of weight 2 is to the bit two samples, and one of weight 0 is none. x: float32."""
     weights = np.ones(len(y)) if weights is None else weights
     counts = weights > 0
-    x, y, weights = x[counts], y[counts], weights[counts]
-    rows = np.concatenate([x, y.reshape(len(y), -1).astype(np.float64)], axis=1)
-    _, first, place = np.unique(rows, axis=0, return_index=True, return_inverse=True)
+    if not counts.all():
+        x, y, weights = x[counts], y[counts], weights[counts]
+    # Rows are ordered as bytes, of which most pairs differ in the first few: once a fit, in about an epoch's time, with
+    # a few copies of the samples in float32, which holds the numbers of classes too. Adding 0 makes -0 another 0.
+    rows = np.concatenate([x, y.reshape(len(y), -1).astype(np.float32)], axis=1)
+    rows += 0
+    whole = rows.view(f"V{rows.itemsize * rows.shape[1]}")[:, 0]
+    _, first, place = np.unique(whole, return_index=True, return_inverse=True)
     sums = np.bincount(place.reshape(-1), weights, len(first))
     return np.ascontiguousarray(x[first]), np.ascontiguousarray(y[first]), sums
