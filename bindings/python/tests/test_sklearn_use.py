@@ -164,6 +164,15 @@ def test_a_file_with_the_scaler_predicts_what_the_pipeline_does(scaler: Any, tmp
     assert native.node(0).sizes == (64,)
 
 
+@pytest.mark.parametrize("scaler", [StandardScaler(), MinMaxScaler(), RobustScaler()], ids=str)
+def test_a_file_with_a_scaler_of_large_means_loses_nothing_to_float32(scaler: Any, tmp_path: Path) -> None:
+    x = (X + 1e6).astype(np.float32)  # exact
+    pipeline = make_pipeline(clone(scaler), MLPClassifier((20,), random_state=0, max_iter=5)).fit(x.astype(float), Y)
+    pipeline[-1].save(tmp_path / "model", scaler=pipeline[0])
+    found = nn.load_model(tmp_path / "model").predict(x)
+    np.testing.assert_allclose(found, pipeline.predict_proba(x.astype(float)), rtol=0, atol=1e-6)
+
+
 def test_a_regressors_file_has_no_classes(tmp_path: Path) -> None:
     model = MLPRegressor(hidden_layer_sizes=(20,), random_state=0, max_iter=5).fit(X, Y)
     model.save(tmp_path / "model")

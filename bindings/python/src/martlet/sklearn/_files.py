@@ -1,4 +1,4 @@
-"""A network with a scaler in front of it: the layer that does what one of scikit-learn's does."""
+"""A network with a scaler in front of it: the layers that do what one of scikit-learn's does."""
 
 from __future__ import annotations
 
@@ -24,12 +24,24 @@ def scaled(network: Perceptron, scaler: Any) -> Any:
     if len(mean) != inputs:
         raise ShapeError(f"scaler has {len(mean)} features, and the estimator {inputs}; wanted as many")
     copied = clone_model(network.model)
-    layers = [Input((inputs,)), Normalization(mean=mean, factor=factor)]
+    scales = _layers(mean, factor)
+    layers = [Input((inputs,)), *scales]
     for layer in copied.layers:
         layers.append(type(layer).from_config(layer.get_config()))
     model = Sequential(layers)
-    model.set_weights([*model.get_weights()[:2], *network.model.get_weights()])
+    model.set_weights([*model.get_weights()[: 2 * len(scales)], *network.model.get_weights()])
     return model
+
+
+def _layers(mean: Float64, factor: Float64) -> list[Normalization]:
+    """(x - mean) factor: one layer, or where the rounding of mean to float32 would show, one before it that takes the
+    rounded mean off, which is exact near it."""
+    with np.errstate(over="ignore"):  # which the layer refuses
+        rounded = mean.astype(np.float32).astype(np.float64)
+        rest = mean - rounded
+    if not (np.abs(rest * factor) > np.finfo(np.float32).eps).any():
+        return [Normalization(mean=mean, factor=factor)]
+    return [Normalization(mean=rounded, factor=1.0), Normalization(mean=rest, factor=factor)]
 
 
 def _numbers(scaler: Any) -> tuple[Float64, Float64]:

@@ -59,7 +59,8 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         """Writes the network to a safetensors file, which martlet.nn.load_model and C's martlet_model_load read.
 
         scaler      a fitted StandardScaler, MinMaxScaler, MaxAbsScaler or RobustScaler that the samples went through:
-                    it becomes the network's first layer, so that who loads the file gives samples as they were measured
+                    it becomes the network's first layer, or two where means are large beside deviations, so that who
+                    loads the file gives samples as they were measured
         overwrite   whether a file that is there may be replaced
 
         A classifier's classes are a note of the file, "classes", in JSON. Raises OrderError before fit, DTypeError for
