@@ -251,25 +251,6 @@ def test_data_that_cannot_be_are_named(tmp_path: Path) -> None:
     assert not (tmp_path / "model").exists()
 
 
-@pytest.mark.parametrize("call", ["fit", "partial_fit"])
-def test_a_fit_that_cannot_begin_leaves_the_estimator_as_it_was(call: str) -> None:
-    x, y = X[:, :9], Y % 2
-    model = fitted()
-    before, found = {**model.__dict__}, model.predict_proba(X)
-    with pytest.raises(ValueError):
-        if call == "fit":
-            model.set_params(early_stopping=True, validation_fraction=0.001).fit(x, y)
-        else:
-            model.partial_fit(X, Y + 5)
-    model.set_params(early_stopping=False, validation_fraction=0.1)
-    assert model.__dict__ == before
-    np.testing.assert_array_equal(model.predict_proba(X), found)
-    fresh = MLPClassifier()
-    with pytest.raises(ValueError, match="zero"):
-        getattr(fresh, call)(x, y, np.zeros(len(y)), **({} if call == "fit" else {"classes": [0, 1]}))
-    assert fresh.__dict__ == MLPClassifier().__dict__
-
-
 def test_the_module_names_what_it_needs(run_python: Any) -> None:
     run_python("""
 import sys

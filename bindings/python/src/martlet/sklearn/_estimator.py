@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from martlet._errors import ArgumentError
 from martlet._samples import NDArray
 from martlet.sklearn._fitted import Fitted
-from martlet.sklearn._network import Goal, Perceptron, initial, write
+from martlet.sklearn._network import Goal, Perceptron, initial, layout, write
 from martlet.sklearn._options import Options
 from martlet.sklearn._training import Samples, Trainer, merged
 
@@ -93,6 +93,8 @@ class Multilayer(Fitted):
         optimizer = None if goes_on and incremental else options.optimizer()
         if options.early_stopping and incremental:
             raise ArgumentError("partial_fit does not support early_stopping=True; wanted False, or fit")
+        if goes_on:
+            self._refuse_other_layers(options, incremental)
         given, (x, y) = y, self._read(x, y, not goes_on, incremental)
         weights = None if sample_weight is None else _weights(sample_weight, x)
         weights = self._counted(given, weights, incremental)
@@ -118,6 +120,15 @@ class Multilayer(Fitted):
             self._begin(units, options, samples, numbers, random)
             self._network.compile(optimizer)
         return Trainer(self._network, samples, options), count, held
+
+    def _refuse_other_layers(self, options: Options, incremental: bool) -> None:
+        """Raises where parameters were set since to what the network that is trained further is not."""
+        wanted = layout(options)
+        for name, made in self._network.made.items():
+            # A warm start makes a new network for the old weights, which these two need not fit.
+            if wanted[name] != made and (incremental or name not in ("activation", "dropout")):
+                raise ArgumentError(f"{name} is {wanted[name]!r}, and the network that is to be trained further has "
+                                    f"{made!r}; wanted the same, or a fit without warm_start")  # fmt: skip
 
     def _batch_size(self, options: Options, count: int) -> int:
         if options.batch_size is not None and options.batch_size > count:

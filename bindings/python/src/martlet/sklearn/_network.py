@@ -47,11 +47,13 @@ class Perceptron:
 
     units    of the input, of each hidden layer, and of the output
     decay    l2 of the model's own loss for each kernel w: decay / 2 sum w^2
+    made     what the options say of the layers
     """
 
     def __init__(self, units: list[int], options: Options, goal: Goal, decay: float, seed: int) -> None:
         self.goal, self.decay = goal, decay
         self.units, self.seed = units, seed
+        self.made = layout(options)
         penalty = L2(decay / 2) if decay else None
         layers: list[Any] = [Input((units[0],))]
         for size, rate in zip(units[1:-1], options.dropout, strict=True):
@@ -116,6 +118,16 @@ class Perceptron:
             with open(path, "wb") as file:
                 file.write(content)
             self._take(load_model(path))
+
+
+def layout(options: Options) -> dict[str, Any]:
+    """What an estimator's parameters say of a network's layers, by their names."""
+    return {
+        "hidden_layer_sizes": options.hidden,
+        "activation": options.activation,
+        "dropout": options.dropout,
+        "batch_normalization": options.batch_normalization,
+    }
 
 
 def initial(units: list[int], activation: str, random: np.random.RandomState) -> tuple[list[Any], list[Any]]:
