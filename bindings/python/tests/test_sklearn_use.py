@@ -230,6 +230,11 @@ def test_data_that_cannot_be_are_named(tmp_path: Path) -> None:
         MLPClassifier().fit(X * 1e60, Y)
     with pytest.raises(ValueError, match="loss is 'poisson'; wanted 0 or more"):
         MLPRegressor("poisson").fit(X, Y - 1.0)
+    for y in (Y + 1e20, np.full((len(Y), 3), -1.8e19)):
+        with pytest.raises(ValueError, match="y holds 1.*e.*squared error would be too large.*wanted smaller"):
+            MLPRegressor().fit(X, y)
+        assert np.isfinite(MLPRegressor("poisson", max_iter=1).fit(X, abs(y)).loss_)
+    assert np.isfinite(MLPRegressor(max_iter=1).fit(X, Y + 1e18).loss_)
     with pytest.raises(ValueError, match="weight.*zero"):
         MLPClassifier().fit(X, Y, np.zeros(len(Y)))
     with pytest.raises(ValueError, match="[Nn]egative"):

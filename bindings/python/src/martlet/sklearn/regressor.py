@@ -121,9 +121,12 @@ class MLPRegressor(RegressorMixin, Multilayer):  # type: ignore[misc]
         if self._loss() == "poisson" and y.min() < 0:
             raise ArgumentError(f"y holds {y.min()}, and loss is 'poisson'; wanted 0 or more")
         with np.errstate(over="ignore"):
-            y = y.astype(np.float32)
+            squares, y = np.square(y, dtype=np.float64).sum(axis=1), y.astype(np.float32)
         if not np.isfinite(y).all():
             raise ArgumentError("y holds a value too large for float32; wanted smaller ones")
+        if self._loss() == "squared_error" and squares.max() > np.finfo(np.float32).max:
+            raise ArgumentError(f"y holds {np.abs(y).max():g}, and a sample's squared error would be too large for "
+                                "float32; wanted smaller values, such as a scaler's")  # fmt: skip
         return _in_float32(x), y
 
     def _loss(self) -> str:
