@@ -20,7 +20,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
 
 from martlet import nn
-from martlet._errors import MartletError
+from martlet._errors import DTypeError, MartletError
 from martlet._model import Model
 from martlet.sklearn import MLPClassifier, MLPRegressor
 from martlet.sklearn._training import merged
@@ -254,6 +254,18 @@ def test_data_that_cannot_be_are_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="scaler has 3 features, and the estimator 64"):
         fitted().save(tmp_path / "model", scaler=StandardScaler().fit(np.eye(3)))
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    "classes", [np.array(["2020-01-01", "2021-01-01"], "datetime64[D]"), np.array([1, 2], "timedelta64[s]")]
+)
+def test_classes_that_json_does_not_hold_are_named_by_files(classes: Any, tmp_path: Path) -> None:
+    model = MLPClassifier((4,), max_iter=1).fit(X, classes[Y % 2])
+    for write in (model.save, model.to_onnx):
+        with pytest.raises(DTypeError, match="classes_ .*, which JSON does not hold; wanted"):
+            write(tmp_path / "model")
+    assert not (tmp_path / "model").exists()
+    assert {*model.predict(X)} <= {*classes}
 
 
 def test_the_module_names_what_it_needs(run_python: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, is_classifier
 
-from martlet._errors import OrderError
+from martlet._errors import DTypeError, OrderError
 from martlet._samples import NDArray
 from martlet.sklearn import _files
 from martlet.sklearn._network import Perceptron, write
@@ -63,8 +63,9 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
                     loads the file gives samples as they were measured
         overwrite   whether a file that is there may be replaced
 
-        A classifier's classes are a note of the file, "classes", in JSON. Raises OrderError before fit, DTypeError for
-        another scaler, and FileError where the system refuses.
+        A classifier's classes are a note of the file, "classes", a list in JSON: C's martlet_model_note_get gives it.
+        Raises OrderError before fit, DTypeError for another scaler and for classes that are no texts, numbers or bools,
+        and FileError where the system refuses.
         """
         self._whole("save", scaler).save(path, overwrite)
 
@@ -76,7 +77,16 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
         network = self.__dict__.get("_network")
         if network is None:
             raise OrderError(f"{call} came before fit of {type(self).__name__}")
+        note = self._note() if is_classifier(self) else None
         model = network.model if scaler is None else _files.scaled(network, scaler)
-        if is_classifier(self):
-            model._ready().model.set_note(b"classes", json.dumps(np.asarray(self.classes_).tolist()).encode())
+        if note is not None:
+            model._ready().model.set_note(b"classes", note)
         return model
+
+    def _note(self) -> bytes:
+        """The classes in JSON."""
+        try:
+            return json.dumps(np.asarray(self.classes_).tolist()).encode()
+        except TypeError:
+            raise DTypeError(f"classes_ is {self.classes_!r}, which JSON does not hold; wanted texts, numbers or "
+                             "bools, such as y.astype(str)") from None  # fmt: skip
