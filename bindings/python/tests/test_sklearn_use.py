@@ -205,6 +205,8 @@ def test_an_onnx_file_with_the_scaler_predicts_what_the_pipeline_does(tmp_path: 
         ({"learning_rate": "cosine"}, "learning_rate is 'cosine'"),
         ({"learning_rate_init": 0}, "learning_rate_init is 0; wanted more than 0"),
         ({"max_iter": 0}, "max_iter is 0; wanted 1 or more"),
+        ({"learning_rate_init": np.inf}, "learning_rate_init is inf; wanted 0 or more, and finite"),
+        ({"tol": np.nan}, "tol is nan; wanted 0 or more, and finite"),
         ({"shuffle": "no"}, "shuffle is 'no'; wanted True or False"),
         ({"solver": "sgd", "momentum": 1.0}, "momentum"),
         ({"dropout": 1.0}, "dropout is 1.0; wanted 0 or more and less than 1"),

@@ -47,7 +47,7 @@ def within(value: Any, where: str, least: float, most: float, *, open_end: bool 
     wanted = f"{least:g} or more" if most == math.inf else f"{least:g} to {most:g}"
     if open_end and most != math.inf:
         wanted = f"{least:g} or more and less than {most:g}"
-    number = real(value, where, wanted)
+    number = real(value, where, f"{wanted}, and finite" if most == math.inf else wanted)
     if not least <= number <= most or (open_end and number == most):
         raise ArgumentError(f"{where} is {value}; wanted {wanted}")
     return number
