@@ -1,4 +1,4 @@
-"""Estimators of martlet.sklearn that are trained further, and fits that cannot begin."""
+"""Estimators of martlet.sklearn that are trained further, fits that cannot begin, and one that diverges."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ pytest.importorskip("sklearn", "1.6")
 
 from sklearn.datasets import load_digits
 
-from martlet.sklearn import MLPClassifier
+from martlet.sklearn import MLPClassifier, MLPRegressor
 
 X, Y = load_digits(return_X_y=True)
 X, Y = X[:400], Y[:400]
@@ -68,3 +68,13 @@ def test_a_fit_that_cannot_begin_leaves_the_estimator_as_it_was(call: str) -> No
     with pytest.raises(ValueError, match="zero"):
         getattr(fresh, call)(x, y, np.zeros(len(y)), **({} if call == "fit" else {"classes": [0, 1]}))
     assert fresh.__dict__ == MLPClassifier().__dict__
+
+
+def test_early_stopping_does_not_hide_that_training_diverges() -> None:
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 3)) * 3, rng.normal(size=40)
+    how: dict[str, Any] = {"solver": "sgd", "learning_rate_init": 10.0, "batch_size": 1, "activation": "identity"}
+    for stops in (True, False):
+        model = MLPRegressor(hidden_layer_sizes=(4,), random_state=0, max_iter=5, early_stopping=stops, **how)
+        with pytest.raises(ValueError, match="non-finite parameter weights"):
+            model.fit(x, y)
