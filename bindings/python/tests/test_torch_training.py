@@ -148,6 +148,48 @@ def test_what_cannot_be_taken_is_named_and_nothing_trained(loss: Any, make: Any,
     assert all(torch.equal(value, before[key]) for key, value in module.state_dict().items())
 
 
+@pytest.mark.parametrize("loss", [nn.CrossEntropyLoss(), nn.CrossEntropyLoss, F.nll_loss])
+def test_classes_that_are_not_last_are_refused(loss: Any) -> None:
+    module, x, y = nn.Conv1d(3, 6, 1), torch.randn(4, 3, 6), torch.randint(0, 6, (4, 6))
+    with pytest.raises(NotImplementedError, match=r"samples of \(6, 6\), the output, whose classes torch has first"):
+        train(module, (x, y), loss, verbose=0)
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=2)
+    with pytest.raises(NotImplementedError, match="whose classes torch has first"):
+        train(module, loader, loss, verbose=0)
+
+
+@pytest.mark.parametrize("loss", [nn.MSELoss(), nn.L1Loss, F.huber_loss, nn.SmoothL1Loss()])
+def test_targets_that_torch_would_spread_are_refused(loss: Any) -> None:
+    module, x, y = nn.Linear(5, 1), torch.randn(4, 5), torch.randn(4)
+    with pytest.raises(NotImplementedError, match=r"y has samples of \(\), and the output \(1,\)"):
+        train(module, (x, y), loss, verbose=0)
+    flat = nn.Sequential(module, nn.Flatten(0))
+    with pytest.raises(NotImplementedError, match=r"y has samples of \(1,\), and the output \(\)"):
+        train(flat, (x, y[:, None]), loss, verbose=0)
+    train(module, (x, y[:, None]), loss, verbose=0)
+    train(flat, (x, y), loss, verbose=0)
+
+
+def test_losses_inside_a_module_are_of_one_shape() -> None:
+    class Inside(nn.Module):
+        def __init__(self, layer: Any, loss: Any) -> None:
+            super().__init__()
+            self.layer, self.loss = layer, loss
+
+        def forward(self, x: Any, y: Any) -> Any:
+            return self.loss(self.layer(x), y)
+
+    data = torch.randn(4, 3, 6), torch.randint(0, 6, (4, 6))
+    with pytest.raises(NotImplementedError, match="whose classes torch has first.*return self.loss"):
+        train(Inside(nn.Conv1d(3, 6, 1), nn.CrossEntropyLoss()), data, verbose=0)
+    numbers = torch.randn(4, 5), torch.randn(4, 1)
+    with pytest.raises(NotImplementedError, match=r"samples of \(3,\) and \(1,\).*return self.loss"):
+        train(Inside(nn.Linear(5, 3), nn.MSELoss()), numbers, verbose=0)
+    module = Inside(nn.Linear(5, 1), nn.MSELoss())
+    before = module(*numbers).item()
+    assert train(module, numbers, verbose=0).history["loss"] == [pytest.approx(before, rel=1e-5)]
+
+
 def test_an_optimizer_that_has_stepped_is_refused() -> None:
     module, x, y = perceptron(), torch.randn(20, 1, 12, 12), torch.randint(0, 10, (20,))
     adam = torch.optim.Adam(module.parameters())

@@ -52,7 +52,9 @@ def train(
     x, y = (None, None) if is_stream(data) else _pair(data)
     samples, targets = _first(data) if y is None else (x, y)
     model = from_torch(module, samples if loss is not None else (*_listed(samples), targets), seed=seed)
-    model.compile(_goals.optimizer_of(optimizer, module), _goals.loss_of(loss) or _own(model), metrics)
+    goals = _goals.loss_of(loss) or _own(model)
+    _goals.check(loss, model, targets)
+    model.compile(_goals.optimizer_of(optimizer, module), goals, metrics)
     x, y = (data, None) if y is None else (_arrays(x), _arrays(y))
     if "validation_data" in fit and isinstance(fit["validation_data"], tuple):
         fit["validation_data"] = tuple(_arrays(one) for one in fit["validation_data"])

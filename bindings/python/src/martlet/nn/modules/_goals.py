@@ -60,6 +60,36 @@ def loss_of(given: Any) -> Any:
     return _LOSSES[type(given)](given)
 
 
+_OF_CLASSES = (nn.CrossEntropyLoss, nn.NLLLoss)
+_SPREADING = (nn.MSELoss, nn.L1Loss, nn.HuberLoss, nn.SmoothL1Loss)
+
+
+def check(given: Any, model: Any, y: Any) -> None:
+    """Refuses a loss of torch's that is another function of the model's outputs and of targets y than ours."""
+    names, sizes = model.output_names, model.module_sizes
+    losses_of, targets = (_each(one, names) for one in (given, y))
+    for number, size in enumerate(sizes):
+        loss, target = losses_of(number), targets(number)
+        kind = _FUNCTIONS.get(loss, loss) if callable(loss) and not isinstance(loss, nn.Module) else type(loss)
+        where = f"output {names[number]!r}" if len(sizes) > 1 else "the output"
+        if kind in _OF_CLASSES and len(size) > 1:
+            raise UnsupportedError(f"loss {kind.__name__} is of samples of {size}, {where}, whose classes torch has "
+                                   "first; taken are scores of (samples, classes)")  # fmt: skip
+        shape = getattr(target, "shape", None)
+        if kind in _SPREADING and shape is not None and tuple(shape[1:]) != size:
+            raise UnsupportedError(f"y has samples of {tuple(shape[1:])}, and {where} {size}, which {kind.__name__} of "
+                                   "torch would spread over each other; wanted one shape")  # fmt: skip
+
+
+def _each(given: Any, names: list[str]) -> Callable[[int], Any]:
+    """What is given for an output, alone, in a list or by name; None where nothing is."""
+    if isinstance(given, dict):
+        return lambda number: given.get(names[number])
+    if isinstance(given, list | tuple):
+        return lambda number: given[number] if number < len(given) else None
+    return lambda number: given
+
+
 # What changes how torch computes a step, and not what.
 _WAYS = {"params", "foreach", "fused", "capturable", "differentiable", "initial_lr", "param_names"}
 

@@ -117,6 +117,8 @@ class Reading:
 
     def _part(self, node: Any) -> Any:
         found = self.values[node.args[0]]
+        if isinstance(found, list):
+            return found[node.args[1]]
         if node.args[1] != 0 and list(node.users):
             raise refusal(node.args[0], "gives places, or several values, of which only the first is taken")
         return found
@@ -217,10 +219,12 @@ def model_of(module: Any, example: Any, name: str | None, seed: int | None) -> M
     loss = reading.values.get(by_name.get(exported.outputs[0])) if len(exported.outputs) == 1 else None
     if isinstance(loss, Scored):
         inputs = [one for one in inputs if one is not loss.target.node]
-        outputs = [loss.scores.straight.node]
+        outputs, sizes = [loss.scores.straight.node], [loss.scores.sizes]
     else:
         outputs = [reading.value(by_name[output]).straight.node for output in exported.outputs]
+        sizes = [exported.sizes(by_name[output]) for output in exported.outputs]
     model = Model(inputs, outputs[0] if len(outputs) == 1 else outputs, name=name, seed=seed)
+    model.module_sizes = sizes  # type: ignore[attr-defined]
     model.module_loss = loss.loss if isinstance(loss, Scored) else None  # type: ignore[attr-defined]
     _carrying.take(reading.carried, {**exported.parameters, **exported.buffers})
     model._carried = reading.carried  # type: ignore[attr-defined]

@@ -21,6 +21,8 @@ _LOSSES: dict[str, Any] = {
     "aten.huber_loss.default": lambda given: losses.Huber(given["delta"]),
 }
 
+_OF_CLASSES = {"aten.cross_entropy_loss.default", "aten.nll_loss_nd.default"}
+
 
 @makes(*(name.removeprefix("aten.") for name in _LOSSES))
 def _loss(walk: Reading, node: Any, given: dict[str, Any]) -> Scored:
@@ -30,4 +32,16 @@ def _loss(walk: Reading, node: Any, given: dict[str, Any]) -> Scored:
     scores, target = (walk.value(one) for one in node.args[:2])
     if not isinstance(target.node, Input):
         raise refusal(node, "has targets that are computed, and an input is taken")
+    if operation(node) in _OF_CLASSES and scores.rank > 1:
+        raise refusal(node, f"is of samples of {scores.sizes}, whose classes torch has first; taken are scores of "
+                            "(samples, classes)")  # fmt: skip
     return Scored(_LOSSES[operation(node)](given), scores, target)
+
+
+@makes("broadcast_tensors.default")
+def _spread(walk: Reading, node: Any, given: dict[str, Any]) -> list[Any]:
+    """Scores and targets, which torch's losses spread over each other."""
+    sizes = [walk.exported.sizes(one) for one in given["tensors"]]
+    if len({*sizes}) > 1:
+        raise refusal(node, f"is of samples of {' and '.join(map(str, sizes))}, and one shape is taken")
+    return [walk.value(one) for one in given["tensors"]]
