@@ -100,6 +100,34 @@ def test_batches_of_a_loader() -> None:
     assert len(history.history["accuracy"]) == 2
 
 
+def test_all_batches_of_a_generator() -> None:
+    module, x, y = text()
+    other = copy.deepcopy(module)
+    wanted = curve(other, x, y, F.cross_entropy, torch.optim.Adam(other.parameters()), 1)
+    adam = torch.optim.Adam(module.parameters())
+    batches = ((x[start : start + 16], y[start : start + 16]) for start in range(0, len(x), 16))
+    history = train(module, batches, nn.CrossEntropyLoss(), adam, verbose=0)
+    np.testing.assert_allclose(history.history["loss"], wanted, rtol=1e-5)
+    endless = ((x[:8], y[:8]) for _ in range(6))
+    assert train(module, endless, nn.CrossEntropyLoss(), epochs=3, steps_per_epoch=2, verbose=0).epoch == [0, 1, 2]
+    once = iter([(x, y)])
+    with pytest.raises(ValueError, match="epochs is 2, and data is a list_iterator, which gives its batches once"):
+        train(module, once, nn.CrossEntropyLoss(), epochs=2, verbose=0)
+    assert next(once)[0] is x
+
+
+def test_batches_are_counted_as_torch_counts_them() -> None:
+    torch.manual_seed(2)
+    layer = nn.BatchNorm1d(4)
+    module = nn.Sequential(layer, nn.Linear(4, 4), layer, nn.BatchNorm1d(4))
+    other, x, y = copy.deepcopy(module), torch.randn(40, 4), torch.randn(40, 4)
+    train(module, (x, y), nn.MSELoss(), epochs=2, batch_size=16, verbose=0)
+    curve(other, x, y, nn.MSELoss(), torch.optim.Adam(other.parameters()), 2)
+    for name, count in other.named_buffers():
+        if name.endswith("num_batches_tracked"):
+            assert module.get_buffer(name) == count, name
+
+
 def test_a_module_with_its_own_loss() -> None:
     torch.manual_seed(4)
     module, x, y = Scored(), torch.randn(64, 6), torch.randint(0, 3, (64,))
@@ -199,6 +227,8 @@ def test_an_optimizer_that_has_stepped_is_refused() -> None:
         train(module, (x, y), nn.CrossEntropyLoss(), adam)
     with pytest.raises(TypeError, match="wanted \\(x, y\\)"):
         train(module, x, nn.CrossEntropyLoss())
+    with pytest.raises(TypeError, match="y of data is None; wanted"):
+        train(module, (x, None), nn.CrossEntropyLoss())
 
 
 def test_several_inputs_and_outputs() -> None:

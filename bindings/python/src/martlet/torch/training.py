@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from martlet import _forks
-from martlet._errors import DTypeError
+from martlet._errors import ArgumentError, DTypeError
 
 if TYPE_CHECKING:
     from martlet.nn import History
@@ -31,7 +32,7 @@ def train(
 
     module       as martlet.nn.from_torch takes it
     data         (x, y) of tensors or arrays, x a tuple of them where the module has several inputs; or a DataLoader, or
-                 what else gives batches (x, y)
+                 what else gives batches (x, y), a generator for one epoch
     loss         one of torch.nn's CrossEntropyLoss, NLLLoss, BCEWithLogitsLoss, BCELoss, MSELoss, L1Loss, HuberLoss
                  and SmoothL1Loss, as a module, a class, or its function; or one of martlet.nn's, by name or as an
                  object; None: the one that the module returns, of data's (x, y)
@@ -49,32 +50,43 @@ def train(
         from martlet.nn._streams import is_stream
         from martlet.nn.modules import _carrying, _goals, from_torch
 
-    x, y = (None, None) if is_stream(data) else _pair(data)
-    samples, targets = _first(data) if y is None else (x, y)
+    streams = is_stream(data)
+    if streams:
+        if hasattr(data, "__next__") and epochs != 1 and fit.get("steps_per_epoch") is None:
+            raise ArgumentError(f"epochs is {epochs}, and data is a {type(data).__name__}, which gives its batches once; "
+                                "wanted 1, or what can begin again, such as a DataLoader")  # fmt: skip
+        samples, targets, data = _first(data)
+    else:
+        samples, targets = _pair(data)
     model = from_torch(module, samples if loss is not None else (*_listed(samples), targets), seed=seed)
     goals = _goals.loss_of(loss) or _own(model)
     _goals.check(loss, model, targets)
     model.compile(_goals.optimizer_of(optimizer, module), goals, metrics)
-    x, y = (data, None) if y is None else (_arrays(x), _arrays(y))
+    x, y = (data, None) if streams else (_arrays(samples), _arrays(targets))
     if "validation_data" in fit and isinstance(fit["validation_data"], tuple):
         fit["validation_data"] = tuple(_arrays(one) for one in fit["validation_data"])
     try:
         return model.fit(x, y, batch_size, epochs, **fit)
     finally:
+        _carrying.count(model._counts, module, model.optimizer.iterations)  # type: ignore[attr-defined]
         _carrying.write_back(model._carried, module)  # type: ignore[attr-defined]
 
 
 def _pair(data: Any) -> tuple[Any, Any]:
     if not isinstance(data, tuple | list) or len(data) != 2:
         raise DTypeError(f"data is {type(data).__name__}; wanted (x, y), or what gives batches, such as a DataLoader")
+    for name, part in zip("xy", data, strict=True):
+        if part is None:
+            raise DTypeError(f"{name} of data is None; wanted (x, y), samples and targets")
     return data[0], data[1]
 
 
 def _first(data: Any) -> Any:
-    """The samples and targets of the first batch."""
-    for batch in data:
+    """The samples and targets of the first batch, and what gives all batches, that one too."""
+    batches = iter(data)
+    for batch in batches:
         x, y = _pair(batch)
-        return tuple(x) if isinstance(x, list) else x, y
+        return tuple(x) if isinstance(x, list) else x, y, chain([batch], batches) if batches is data else data
     raise DTypeError("data gives no batch; wanted one or more")
 
 

@@ -42,6 +42,12 @@ def take(carried: list[Carried], tensors: dict[str, Any]) -> None:
         layer.set_weights([weight.taken(tensors[weight.name]) for weight in weights])
 
 
+def count(counts: dict[str, int], module: Any, batches: int) -> None:
+    """Adds batches to a module's counts of them, so often for each as its forward does."""
+    for name, times in counts.items():
+        module.get_buffer(name).add_(times * batches)
+
+
 def write_back(carried: list[Carried], module: Any) -> None:
     """Copies layers' weights into a module, all or none."""
     if not isinstance(module, torch.nn.Module):

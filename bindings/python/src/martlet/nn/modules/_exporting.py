@@ -45,10 +45,21 @@ class Exported:
         self.nodes = list(program.graph.nodes)
         signature = program.graph_signature
         self.names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        self.counts = self._counts()
         self.user_inputs = [name for name in signature.user_inputs if isinstance(name, str)]
         self.outputs = list(signature.user_outputs)
         first = next(node for node in self.nodes if node.name == self.user_inputs[0])
         self.batch = str(first.meta["val"].shape[0])
+
+    def _counts(self) -> dict[Any, str]:
+        """Operations that count batches, which no layer reads, and the buffers that they count in."""
+        found: dict[Any, str] = {}
+        for node in self.nodes:
+            if node.op == "call_function" and operation(node) == "aten.add_.Tensor":
+                name = found.get(node.args[0]) or self.names.get(getattr(node.args[0], "name", ""), "")
+                if name.endswith("num_batches_tracked"):
+                    found[node] = name
+        return found
 
     def sizes(self, node: Any) -> tuple[int, ...]:
         """Of a sample of what an operation gives. Raises where its first dimension is not the batch's."""

@@ -9,6 +9,7 @@ operations with weights, _plain.py the others.
 from __future__ import annotations
 
 import operator
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -102,8 +103,8 @@ class Reading:
     def read(self, node: Any) -> Any:
         """Makes the values of one operation."""
         name, written = operation(node), [*node.args[:1]]
-        if name == "aten.add_.Tensor" and getattr(written[0], "name", "") in self.exported.names:
-            return None  # a count of batches, which no layer reads
+        if node in self.exported.counts:
+            return None
         maker = MAKERS.get(name) or MAKERS.get(name.replace("_.", ".", 1))
         if node.target is operator.getitem:
             return self._part(node)
@@ -228,6 +229,7 @@ def model_of(module: Any, example: Any, name: str | None, seed: int | None) -> M
     model.module_loss = loss.loss if isinstance(loss, Scored) else None  # type: ignore[attr-defined]
     _carrying.take(reading.carried, {**exported.parameters, **exported.buffers})
     model._carried = reading.carried  # type: ignore[attr-defined]
+    model._counts = Counter(exported.counts.values())  # type: ignore[attr-defined]
     return model
 
 
