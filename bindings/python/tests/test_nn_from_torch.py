@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -335,6 +337,41 @@ def test_what_cannot_be_taken_is_named_with_its_line(kind: Any, sizes: tuple[int
 def test_layers_that_mean_something_else_are_named(module: Any, sizes: tuple[int, ...], text: str) -> None:
     with pytest.raises(NotImplementedError, match=text):
         from_torch(nn.Sequential(module), torch.randn(3, *sizes))
+
+
+@pytest.mark.parametrize(
+    "made", [lambda x: x * 200, lambda x: x + x, lambda x: 1 - x, lambda x: -x, lambda x: x - 1], ids=range(5)
+)
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int32, torch.int64])
+def test_arithmetic_of_integers_is_named(made: Any, dtype: Any) -> None:
+    class Whole(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = nn.Linear(2, 1)
+
+        def forward(self, x: Any) -> Any:
+            return self.linear(made(x).float())
+
+    with pytest.raises(NotImplementedError, match=r"gives numbers of torch\.u?int"):
+        from_torch(Whole(), torch.ones(3, 2, dtype=dtype))
+
+
+def test_a_threshold_of_softplus_is_named() -> None:
+    x = torch.tensor([[-3.0, 2.0, 30.0]])
+    for threshold in (20, 100):
+        module = nn.Sequential(nn.Softplus(threshold=threshold))
+        np.testing.assert_allclose(from_torch(module, x).predict(x), module(x), rtol=1e-6)
+    with pytest.raises(NotImplementedError, match=r"has a threshold of 1\.0, and 20 or more"):
+        from_torch(nn.Sequential(nn.Softplus(1, 1.0)), x)
+
+
+def test_lines_of_packages_whose_names_begin_like_torchs_are_the_modules() -> None:
+    from martlet.nn.modules import _exporting
+
+    place = os.path.dirname(torch.__file__)
+    own, theirs = os.path.join(f"{place}vision", "models.py"), os.path.join(place, "nn.py")
+    frames = f'File "{own}", line 7, in forward\n    x = f(x)\nFile "{theirs}", line 9, in f\n    g(x)\n'
+    assert _exporting.line(SimpleNamespace(meta={"stack_trace": frames})) == "models.py, line 7, 'x = f(x)'"
 
 
 def test_arguments_that_cannot_be() -> None:

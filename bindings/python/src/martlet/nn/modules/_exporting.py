@@ -6,6 +6,7 @@ It knows no layers.
 from __future__ import annotations
 
 import inspect
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,8 +20,8 @@ import torch
 from martlet._errors import DTypeError, ShapeError, UnsupportedError
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in [^\n]*\n\s*([^\n]*)')
-_TORCH = str(Path(torch.__file__).parent)
-_MARTLET = str(Path(__file__).parents[2])
+_TORCH = str(Path(torch.__file__).parent) + os.sep
+_MARTLET = str(Path(__file__).parents[2]) + os.sep
 _INPUTS = (torch.float32, torch.uint8, torch.int32, torch.int64)
 
 

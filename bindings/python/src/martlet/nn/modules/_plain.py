@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from martlet.nn.augmentations import Rescaling, UpSampling2D, ZeroPadding2D
 from martlet.nn.basic import Activation, Dropout, Flatten, LeakyReLU, Permute, Reshape, Softmax
 from martlet.nn.images import (
@@ -49,6 +51,8 @@ def _leaky_relu(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
 def _smooth(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
     if any(given.get(name, 1) != 1 for name in ("alpha", "scale", "input_scale", "beta")):
         raise refusal(node, "has another factor than 1")
+    if given.get("threshold", 20) < 20:
+        raise refusal(node, f"has a threshold of {given['threshold']}, and 20 or more is taken")
     return walk.value(node.args[0]).through(Activation(operation(node).split(".")[1].rstrip("_")))
 
 
@@ -185,9 +189,12 @@ def _merged(walk: Reading, node: Any, given: dict[str, Any], kind: Any) -> Value
 
 @makes("add.Tensor", "sub.Tensor", "mul.Tensor", "div.Tensor", "add.Scalar", "mul.Scalar", "div.Scalar", "sub.Scalar")
 def _arithmetic(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
+    _refuse_integers(node)
     kind, other = operation(node).split(".")[1].rstrip("_"), node.args[1]
     alpha = given.get("alpha", 1)
     if isinstance(other, int | float):
+        if kind == "div" and not other:
+            raise refusal(node, "is by 0, which is not taken")
         number = float(other) * (alpha if kind in ("add", "sub") else 1)
         if kind in ("add", "sub"):
             return walk.value(node.args[0]).through(Rescaling(1.0, number if kind == "add" else -number))
@@ -199,13 +206,22 @@ def _arithmetic(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
     raise refusal(node, "of two values is not taken; sums and products are")
 
 
+def _refuse_integers(node: Any) -> None:
+    """Refuses arithmetic that wraps and has no fractions, which layers do in float32."""
+    kind = node.meta["val"].dtype
+    if kind != torch.float32:
+        raise refusal(node, f"gives numbers of {kind}, and float32 is taken, as x.float() before it makes them")
+
+
 @makes("rsub.Scalar")
 def _from_number(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
+    _refuse_integers(node)
     return walk.value(node.args[0]).through(Rescaling(-float(given["alpha"]), float(given["other"])))
 
 
 @makes("neg.default")
 def _negative(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
+    _refuse_integers(node)
     return walk.value(node.args[0]).through(Rescaling(-1.0))
 
 
