@@ -237,6 +237,14 @@ class Packed(Lstm):
         return self.lstm(nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True))[1][0]
 
 
+class PackedByLengths(Lstm):
+    def forward(self, x: Any) -> Any:
+        lengths = x[:, 0, 0].int()
+        if lengths.min() < 1:
+            lengths = lengths.clamp(min=1)
+        return self.lstm(nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False))[1][0]
+
+
 class Attended(nn.Module):
     def forward(self, x: Any) -> Any:
         return F.scaled_dot_product_attention(x, x, x)
@@ -295,7 +303,8 @@ class OfOneBatch(nn.Module):
     ("kind", "sizes", "texts"),
     [
         (Lstm, (5, 4), ["recurrent layers are not served", "return self.lstm(x)[0]", "in layer 'lstm'"]),
-        (Packed, (5, 4), ["torch.export", "nn.utils.rnn.pack_padded_sequence(x, lengths"]),
+        (Packed, (5, 4), ["packed sequences are not served", "nn.utils.rnn.pack_padded_sequence(x, lengths"]),
+        (PackedByLengths, (5, 4), ["packed sequences are not served", "if lengths.min() < 1:"]),
         (Attended, (2, 5, 4), ["attention is not served", "return F.scaled_dot_product_attention(x, x, x)"]),
         (Decided, (4,), ["torch.export", "test_nn_from_torch.py", "x.sum() > 0"]),
         (Across, (4,), ["aten.mean.dim", "return x - x.mean(0)"]),
@@ -337,6 +346,49 @@ def test_what_cannot_be_taken_is_named_with_its_line(kind: Any, sizes: tuple[int
 def test_layers_that_mean_something_else_are_named(module: Any, sizes: tuple[int, ...], text: str) -> None:
     with pytest.raises(NotImplementedError, match=text):
         from_torch(nn.Sequential(module), torch.randn(3, *sizes))
+
+
+class Moded(nn.Module):
+    """Linear, and then something that may ask whether it trains."""
+
+    def __init__(self, then: Any) -> None:
+        super().__init__()
+        self.linear, self.then = nn.Linear(4, 3), then
+
+    def forward(self, x: Any) -> Any:
+        return self.then(self.linear(x), self.training)
+
+
+@pytest.mark.parametrize(
+    ("then", "text"),
+    [
+        (lambda y, trains: y if trains else y.softmax(-1), r"aten\.softmax\.int differs between training .* line "),
+        (lambda y, trains: y * 2 if trains else y, r"aten\.mul\.Tensor differs between training .* line "),
+        (lambda y, trains: y * 2 if trains else y * 3, r"aten\.mul\.Tensor differs between training .* line "),
+        (lambda y, trains: (y, y) if trains else y, "what the module returns differs between training"),
+        (lambda y, trains: F.dropout(y, 0.5 if trains else 0.2, trains), r"aten\.dropout\.default differs"),
+        (lambda y, trains: F.dropout(y, 0.5), r"aten\.dropout\.default does in evaluation what it does in training"),
+    ],
+    ids=range(6),
+)
+def test_what_evaluation_does_otherwise_is_named(then: Any, text: str) -> None:
+    with pytest.raises(NotImplementedError, match=text):
+        from_torch(Moded(then), torch.randn(3, 4))
+
+
+def test_what_dropout_does_otherwise_is_taken() -> None:
+    module, x = Moded(lambda y, trains: F.dropout(y, 0.5, trains)), torch.randn(3, 4)
+    np.testing.assert_allclose(from_torch(module, x).predict(x), module.eval()(x).detach(), atol=1e-6)
+
+
+@pytest.mark.parametrize("part", [nn.BatchNorm1d(3), nn.Dropout(0.5)], ids=str)
+def test_a_part_in_another_mode_is_named(part: Any) -> None:
+    module, x = nn.Sequential(nn.Linear(4, 3), part), torch.randn(3, 4)
+    part.eval()
+    with pytest.raises(NotImplementedError, match="layer '1' of the module is in evaluation mode, and the module"):
+        from_torch(module, x)
+    from_torch(module.eval(), x)
+    assert not module.training
 
 
 @pytest.mark.parametrize(

@@ -53,8 +53,8 @@ def train(
     streams = is_stream(data)
     if streams:
         if hasattr(data, "__next__") and epochs != 1 and fit.get("steps_per_epoch") is None:
-            raise ArgumentError(f"epochs is {epochs}, and data is a {type(data).__name__}, which gives its batches once; "
-                                "wanted 1, or what can begin again, such as a DataLoader")  # fmt: skip
+            raise ArgumentError(f"epochs is {epochs}, and data is a {type(data).__name__}, which gives its batches "
+                                "once; wanted 1, or what can begin again, such as a DataLoader")  # fmt: skip
         samples, targets, data = _first(data)
     else:
         samples, targets = _pair(data)

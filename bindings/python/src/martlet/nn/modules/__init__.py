@@ -30,9 +30,11 @@ def from_torch(module: Any, example: Any, *, name: str | None = None, seed: int 
     A module that returns its loss, such as cross_entropy, of what it computes and of an input with targets, becomes a
     model of what it computes, without that input; model.module_loss is the loss for compile, None of other modules.
 
-    What cannot be taken raises UnsupportedError, with the line of the module: recurrent layers and attention, control
-    flow that depends on samples or on the batch's size, parameters of other types or used by two kinds of layer, views
-    into parameters, random numbers but dropout's. DTypeError: module or example is no such thing.
+    What cannot be taken raises UnsupportedError, with the line of the module: recurrent layers, packed sequences and
+    attention, control flow that depends on samples or on the batch's size, what differs in evaluation but by dropout
+    and batch normalization, these in another mode than the module's, arithmetic of integers, parameters of other types
+    or used by two kinds of layer, views into parameters, random numbers but dropout's. DTypeError: module or example is
+    no such thing.
     """
     with _forks.held_off:
         from martlet.nn.modules import _reading
@@ -42,6 +44,8 @@ def from_torch(module: Any, example: Any, *, name: str | None = None, seed: int 
 
 def to_torch(model: Any, module: Any) -> None:
     """Writes a model's weights and statistics into a module like the one that from_torch made it of.
+
+    model    as from_torch made it in this process: one that was loaded from a file knows no module's names
 
     Raises DTypeError for a model that from_torch did not make, and ShapeError or ArgumentError where the module lacks a
     parameter or has another shape; nothing is written then.

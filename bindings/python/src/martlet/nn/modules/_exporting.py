@@ -22,6 +22,8 @@ from martlet._errors import DTypeError, ShapeError, UnsupportedError
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in [^\n]*\n\s*([^\n]*)')
 _TORCH = str(Path(torch.__file__).parent) + os.sep
 _MARTLET = str(Path(__file__).parents[2]) + os.sep
+_PACKING = torch.nn.utils.rnn.__file__
+_MODED = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.dropout._DropoutNd)
 _INPUTS = (torch.float32, torch.uint8, torch.int32, torch.int64)
 
 
@@ -41,8 +43,12 @@ class Exported:
             if isinstance(part, torch.nn.modules.batchnorm._BatchNorm) and part.momentum is None:
                 raise UnsupportedError(f"layer {name!r} of the module has a momentum of None, a mean of all batches; "
                                        "wanted a number")  # fmt: skip
+            if isinstance(part, _MODED) and part.training != module.training:
+                modes = [("evaluation", "training")[one] for one in (part.training, module.training)]
+                raise UnsupportedError(f"layer {name!r} of the module is in {modes[0]} mode, and the module in "
+                                       f"{modes[1]} mode; wanted one mode for all")  # fmt: skip
         self.buffers: dict[str, Any] = dict(module.named_buffers(remove_duplicate=False))
-        program = _exported(module, self.inputs)
+        program = exported(module, self.inputs, True)
         self.nodes = list(program.graph.nodes)
         signature = program.graph_signature
         self.names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
@@ -120,7 +126,8 @@ def _tensors(example: Any) -> list[Any]:
     return found if found[0].shape[0] > 1 else [torch.cat([one, one]) for one in found]
 
 
-def _exported(module: Any, inputs: list[Any]) -> Any:
+def exported(module: Any, inputs: list[Any], is_training: bool) -> Any:
+    """What torch.export makes of a module in training or evaluation mode."""
     try:
         inspect.signature(module.forward).bind(*inputs)
     except TypeError as error:
@@ -132,12 +139,23 @@ def _exported(module: Any, inputs: list[Any]) -> Any:
     for one in inputs:
         shapes[one] = {0: batch}
     try:
-        with _training(module):
+        with _mode(module, is_training):
             return torch.export.export(module, tuple(inputs), dynamic_shapes=shapes, strict=False)
     except Exception as error:  # torch raises many kinds, for one reason
+        if _packs(module, error):
+            raise UnsupportedError(f"{type(module).__name__} packs sequences, and packed sequences are not served "
+                                   f"here{_raised(error)}") from error  # fmt: skip
         text = str(error).strip().partition("\n")[0] or type(error).__name__
         raise UnsupportedError(f"{type(module).__name__} is no graph of layers for any number of samples, as "
                                f"torch.export says: {text}{_raised(error)}") from error  # fmt: skip
+
+
+def _packs(module: Any, error: Exception) -> bool:
+    """Whether an error was raised where sequences are packed, or in a module whose code packs them."""
+    codes = [getattr(type(part).forward, "__code__", None) for part in module.modules()]
+    names = {name for code in codes if code is not None for name in code.co_names}
+    is_inside = any(frame.filename == _PACKING for frame in extract_tb(error.__traceback__))
+    return is_inside or bool(names & {"pack_padded_sequence", "pack_sequence"})
 
 
 def _raised(error: Exception) -> str:
@@ -150,10 +168,10 @@ def _raised(error: Exception) -> str:
 
 
 @contextmanager
-def _training(module: Any) -> Iterator[None]:
-    """Sets training mode, and puts each part's own back."""
+def _mode(module: Any, is_training: bool) -> Iterator[None]:
+    """Sets training or evaluation mode, and puts each part's own back."""
     modes = [(part, part.training) for part in module.modules()]
-    module.train()
+    module.train(is_training)
     try:
         yield
     finally:

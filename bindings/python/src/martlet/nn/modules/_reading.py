@@ -195,7 +195,7 @@ def _reason(name: str) -> str:
 
 def model_of(module: Any, example: Any, name: str | None, seed: int | None) -> Model:
     """What from_torch gives."""
-    from martlet.nn.modules import _plain, _scored, _weighted  # noqa: F401 - which say what they make
+    from martlet.nn.modules import _modes, _plain, _scored, _weighted  # noqa: F401 - which say what they make
 
     exported = Exported(module, example)
     reading = Reading(exported)
@@ -224,6 +224,7 @@ def model_of(module: Any, example: Any, name: str | None, seed: int | None) -> M
     else:
         outputs = [reading.value(by_name[output]).straight.node for output in exported.outputs]
         sizes = [exported.sizes(by_name[output]) for output in exported.outputs]
+    _modes.compare(exported)
     model = Model(inputs, outputs[0] if len(outputs) == 1 else outputs, name=name, seed=seed)
     model.module_sizes = sizes  # type: ignore[attr-defined]
     model.module_loss = loss.loss if isinstance(loss, Scored) else None  # type: ignore[attr-defined]
