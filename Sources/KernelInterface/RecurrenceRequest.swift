@@ -6,6 +6,22 @@
 package enum RecurrentCell: BitwiseCopyable {
     case simple, lstm, gru
 
+    /// LSTM; GRU. Kernels compare no enum, which would call for a witness of it.
+    @inline(__always)
+    package var remembers: Bool {
+        switch self {
+        case .lstm: true
+        case .simple, .gru: false
+        }
+    }
+    @inline(__always)
+    package var isSplit: Bool {
+        switch self {
+        case .gru: true
+        case .simple, .lstm: false
+        }
+    }
+
     /// How many numbers a step makes of its input and of the state before, for each unit.
     package var gates: Int {
         switch self {

@@ -11,7 +11,7 @@ func recurrence(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMuta
     let units = recurrence.units
     BlockScratch.prepare(scratch)
     clearNumbers(recurrence.states + samples.lowerBound * units, count: samples.count * units)
-    if recurrence.cell == .lstm {
+    if recurrence.cell.remembers {
         clearNumbers(recurrence.cells + samples.lowerBound * units, count: samples.count * units)
     }
     for step in 0..<recurrence.steps {
@@ -22,7 +22,7 @@ func recurrence(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMuta
         state.add(
             recurrence.panels, columns: recurrence.joinedCount, to: gates, row: recurrence.gateCount,
             start: BlockStart(base: gates, row: recurrence.gateCount * 4), scratch)
-        if recurrence.cell == .gru {
+        if recurrence.cell.isSplit {
             state.add(
                 recurrence.otherPanels, columns: units, to: recurrence.kept + first * units, row: units,
                 start: BlockStart(base: recurrence.stateBias, row: 0), scratch)
@@ -46,7 +46,7 @@ func recurrenceBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: Un
     let work = (scratch + PieceMemory.left).assumingMemoryBound(to: Float.self)
     let carried = recurrence.stateGradients + samples.lowerBound * units
     clearNumbers(carried, count: samples.count * units)
-    if recurrence.cell == .lstm {
+    if recurrence.cell.remembers {
         clearNumbers(recurrence.cellGradients + samples.lowerBound * units, count: samples.count * units)
     }
     var step = recurrence.steps - 1
@@ -70,7 +70,7 @@ func recurrenceBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: Un
             rows: samples.count, inner: recurrence.joinedCount, left: recurrence.gates + first * gateCount,
             leftRow: gateCount
         ).add(recurrence.panels, columns: units, to: carried, row: units, start: start, scratch)
-        if recurrence.cell == .gru {
+        if recurrence.cell.isSplit {
             PanelProduct(rows: samples.count, inner: units, left: recurrence.kept + first * units, leftRow: units)
                 .add(recurrence.otherPanels, columns: units, to: carried, row: units, start: start, scratch)
         }
