@@ -176,7 +176,7 @@ int main(void)
 
 
 def test_layers_that_have_no_c_are_named(tmp_path: Path) -> None:
-    own = nn.Lambda(np.square, lambda x, slopes: 2 * x * slopes, name="mine")
+    own = nn.Lambda(np.square, gradient=lambda x, slopes: 2 * x * slopes, name="mine")
     model = nn.Sequential([nn.Input((3,)), own, nn.Dense(2)])
     with pytest.raises(UnsupportedError, match='layer "mine" is of a kind that has no C here'):
         model.to_c(tmp_path / "m.c")

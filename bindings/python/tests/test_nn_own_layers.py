@@ -53,7 +53,7 @@ class Product(nn.OwnLayer):
 
 
 def square(**options: Any) -> nn.Lambda:
-    return nn.Lambda(np.square, lambda x, slopes: 2 * x * slopes, **options)
+    return nn.Lambda(np.square, gradient=lambda x, slopes: 2 * x * slopes, **options)
 
 
 def chain(is_own: bool, **options: Any) -> nn.Sequential:
@@ -309,7 +309,10 @@ def test_what_a_layer_is_given_is_its_own() -> None:
         hidden = nn.Dense(7)(x)
         return nn.Model(x, nn.Dense(10)(nn.Add()([own(hidden), hidden])), seed=1)
 
-    models = [make(nn.Lambda(spoils, spoils_more)), make(nn.Lambda(lambda x: x, lambda x, slopes: slopes))]
+    models = [
+        make(nn.Lambda(spoils, gradient=spoils_more)),
+        make(nn.Lambda(lambda x: x, gradient=lambda x, slopes: slopes)),
+    ]
     for model in models:
         model.compile("adam", LOSS)
         model.fit(X, Y, 16, 2, verbose=0)
@@ -513,9 +516,12 @@ def test_shapes_that_call_does_not_say() -> None:
             assert input_shape == (None, 7)
             return (None, 3)
 
-    for layer in (Halves(input_shape=(7,)), nn.Lambda(lambda x: x[:, :3], lambda x, s: s, (3,), input_shape=(7,))):
+    for layer in (
+        Halves(input_shape=(7,)),
+        nn.Lambda(lambda x: x[:, :3], (3,), gradient=lambda x, s: s, input_shape=(7,)),
+    ):
         assert (nn.Sequential([layer]).predict(X) == X[:, :3]).all()
     with pytest.raises(martlet.ShapeError, match=r"gave shape \(1, 7\) for 2 samples of \(7,\); wanted \(2, ...\)"):
-        nn.Sequential([nn.Lambda(lambda x: x[:1], lambda x, s: s, input_shape=(7,))])
+        nn.Sequential([nn.Lambda(lambda x: x[:1], gradient=lambda x, s: s, input_shape=(7,))])
     with pytest.raises(martlet.ShapeError, match=r"gave shape \(32, 3\) .*wanted \(32, 4\)"):
-        nn.Sequential([nn.Lambda(lambda x: x[:, :3], lambda x, s: s, (4,), input_shape=(7,))]).predict(X)
+        nn.Sequential([nn.Lambda(lambda x: x[:, :3], (4,), gradient=lambda x, s: s, input_shape=(7,))]).predict(X)

@@ -215,18 +215,18 @@ class OwnLayer(Layer):
 
 
 class Lambda(OwnLayer):
-    """A layer of two functions: Lambda(np.square, lambda x, slopes: 2 * x * slopes).
+    """A layer of two functions: Lambda(np.square, gradient=lambda x, slopes: 2 * x * slopes).
 
     function       what it gives for a batch, as OwnLayer's call
-    gradient       what becomes of slopes, as OwnLayer's gradient: numpy finds none by itself
     output_shape   the sizes of a sample of what it gives, without the batch; None: function is tried
+    gradient       what becomes of slopes, as OwnLayer's gradient: numpy finds none by itself
 
     A file cannot hold functions: UnsupportedError of save and get_config, for which a subclass of OwnLayer is.
     """
 
     def __init__(
-        self, function: Callable[[Any], Any], gradient: Callable[[Any, Any], Any] | None = None,
-        output_shape: Any = None, *, name: str | None = None, input_shape: Any = None,
+        self, function: Callable[[Any], Any], output_shape: Any = None, *,
+        gradient: Callable[[Any, Any], Any] | None = None, name: str | None = None, input_shape: Any = None,
     ) -> None:  # fmt: skip
         super().__init__(name=name, input_shape=input_shape)
         for what, given in (("function", function), ("gradient", gradient)):
