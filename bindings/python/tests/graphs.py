@@ -10,6 +10,7 @@ import numpy as np
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
 
+import jax
 import keras
 
 from martlet import nn
@@ -25,7 +26,13 @@ def after_a_step(model: Any, optimizer: Any, x: Any, y: NDArray) -> list[NDArray
 
 
 def alike(build: Callable[[Any, Any], Any], x: Any) -> None:
-    """Builds the same model in both libraries, and compares."""
+    """Builds the same model in both libraries, and compares. Keras's cells cannot do without float64 where JAX has been
+    told to take it, as other tests do."""
+    with jax.enable_x64(False):
+        _alike(build, x)
+
+
+def _alike(build: Callable[[Any, Any], Any], x: Any) -> None:
     ours, theirs = build(nn, nn.Model), build(K, keras.Model)
     start = [
         np.random.default_rng(k).normal(0, 0.3, w.shape).astype(np.float32) for k, w in enumerate(ours.get_weights())
