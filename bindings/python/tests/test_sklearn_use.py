@@ -181,7 +181,6 @@ def test_a_regressors_file_has_no_classes(tmp_path: Path) -> None:
     assert loaded._ready().model.note(b"classes") is None
 
 
-@pytest.mark.skipif(not hasattr(nn.Model, "to_onnx"), reason="models are not written to ONNX here")
 def test_an_onnx_file_with_the_scaler_predicts_what_the_pipeline_does(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     onnxruntime = pytest.importorskip("onnxruntime")
