@@ -208,6 +208,7 @@ WEIGHTS = [RNG.uniform(0, 2, 120).astype(np.float32) for _ in range(3)]
     "given", [[WEIGHTS[0], None, WEIGHTS[2]], dict(zip("abc", WEIGHTS, strict=True))], ids=["a list", "a dict"]
 )
 def test_each_outputs_samples_weigh_as_kerass(given: Any) -> None:
+    keras.utils.set_random_seed(2)
     ours, theirs = made(nn, nn.Model), made(keras.layers, keras.Model)
     ours.set_weights(theirs.get_weights())
     goals = {key: GOALS[key] for key in ("loss", "loss_weights")}
