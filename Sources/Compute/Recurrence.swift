@@ -5,13 +5,15 @@ extension Execution {
     /// All steps, from the products with the inputs, which lie where the gates do. `weights` is the recurrent kernel.
     package func recur(_ recurrence: Recurrence, weights: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>) {
         unsafe arrange(recurrence, weights, isTurned: false)
-        unsafe run(RecurrenceRequest(recurrence, output: output, threads: threads))
+        unsafe run(RecurrenceRequest(recurrence, isBackward: false, output: output, threads: threads))
     }
 
     /// All steps back, from the gradient of what came out; the gates' gradients lie where the gates did.
-    package func recurBack(_ recurrence: Recurrence, weights: UnsafePointer<Float>, gradient: UnsafePointer<Float>) {
+    package func recurBack(
+        _ recurrence: Recurrence, weights: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>
+    ) {
         unsafe arrange(recurrence, weights, isTurned: true)
-        unsafe run(RecurrenceBackwardRequest(recurrence, gradient: gradient, threads: threads))
+        unsafe run(RecurrenceRequest(recurrence, isBackward: true, output: gradient, threads: threads))
     }
 
     private func arrange(_ recurrence: Recurrence, _ weights: UnsafePointer<Float>, isTurned: Bool) {

@@ -1,11 +1,13 @@
 // The requests for rows brought to mean 0 and deviation 1, scaled and shifted, and the gradients of that. The arithmetic is
 // in Kernels/LayerNorm.swift.
 
-/// y = (x - mean) / sqrt(variance + epsilon) scale + shift, with the mean and variance of each row. x and y may be one array.
+/// y = (x - mean) / sqrt(variance + epsilon) scale + shift, with the mean and variance of each row, or with 0 for the mean. x and
+/// y may be one array.
 @unsafe package struct LayerNormRequest: PieceRequest {
     package static var kernel: Kernel { .layerNorm }
     package let columns: Int
     package let epsilon: Float
+    package let isCentered: Bool
     package let x: UnsafePointer<Float>
     /// nil: ones; nil: zeros.
     package let scale: UnsafePointer<Float>?
@@ -17,10 +19,11 @@
     package let cut: Cut
 
     package init(
-        rows: Int, columns: Int, epsilon: Float, x: UnsafePointer<Float>, scale: UnsafePointer<Float>?,
-        shift: UnsafePointer<Float>?, saved: UnsafeMutablePointer<Float>?, y: UnsafeMutablePointer<Float>
+        rows: Int, columns: Int, epsilon: Float, isCentered: Bool, x: UnsafePointer<Float>,
+        scale: UnsafePointer<Float>?, shift: UnsafePointer<Float>?, saved: UnsafeMutablePointer<Float>?,
+        y: UnsafeMutablePointer<Float>
     ) {
-        unsafe (self.columns, self.epsilon) = (columns, epsilon)
+        unsafe (self.columns, self.epsilon, self.isCentered) = (columns, epsilon, isCentered)
         unsafe (self.x, self.scale, self.shift, self.saved, self.y) = unsafe (x, scale, shift, saved, y)
         unsafe cut = Cut(rows, of: columns, about: 8192)
     }
@@ -54,10 +57,11 @@
 }
 
 /// The input's gradient: with g = gradient scale and n = (x - mean) / sqrt(variance + epsilon),
-/// (g - mean of g - n mean of g n) / sqrt(variance + epsilon).
+/// (g - mean of g - n mean of g n) / sqrt(variance + epsilon), without the mean of g where x is not centered.
 @unsafe package struct LayerNormBackwardRequest: PieceRequest {
     package static var kernel: Kernel { .layerNormBackward }
     package let columns: Int
+    package let isCentered: Bool
     package let x: UnsafePointer<Float>
     package let scale: UnsafePointer<Float>?
     package let saved: UnsafePointer<Float>
@@ -67,10 +71,10 @@
     package let cut: Cut
 
     package init(
-        rows: Int, columns: Int, x: UnsafePointer<Float>, scale: UnsafePointer<Float>?, saved: UnsafePointer<Float>,
-        gradient: UnsafePointer<Float>, out: UnsafeMutablePointer<Float>
+        rows: Int, columns: Int, isCentered: Bool, x: UnsafePointer<Float>, scale: UnsafePointer<Float>?,
+        saved: UnsafePointer<Float>, gradient: UnsafePointer<Float>, out: UnsafeMutablePointer<Float>
     ) {
-        unsafe self.columns = columns
+        unsafe (self.columns, self.isCentered) = (columns, isCentered)
         unsafe (self.x, self.scale, self.saved) = unsafe (x, scale, saved)
         unsafe (self.gradient, self.out) = unsafe (gradient, out)
         unsafe cut = Cut(rows, of: columns, about: 8192)

@@ -1,4 +1,4 @@
-// The requests for layers that read sequences step by step: all steps of some samples forward, and back. What is the same in
+// The request for layers that read sequences step by step: all steps of some samples forward, and back. What is the same in
 // all steps is no part of them: the products with the inputs, and the gradients of weights. The arithmetic is in
 // Kernels/Recurrence.swift.
 
@@ -63,7 +63,7 @@ package struct RecurrentShape: BitwiseCopyable {
 
     /// Numbers of memory for each sample.
     package var perSample: Int {
-        steps * (features + gates + (1 + cell.memories + cell.keeps) * units) + 2 * (1 + cell.memories) * units
+        steps * (features + gates + (1 + cell.memories + cell.keeps) * units + 1) + 2 * (1 + cell.memories) * units
     }
 }
 
@@ -79,8 +79,9 @@ package struct RecurrentShape: BitwiseCopyable {
     /// That of what lets through or forgets.
     package let gateActivation: Activation
     package let slope: Float
-    /// Whether the states of all steps come out, or the last one alone.
+    /// Whether the states of all steps come out, or the last one alone; and of all, whether the last one comes first.
     package let givesAll: Bool
+    package let turnsOutput: Bool
     /// The recurrent kernel as panels of the instruction set's, backward its transpose: the columns that are joined, and
     /// the others.
     package let panels: UnsafeMutablePointer<Float>
@@ -101,17 +102,25 @@ package struct RecurrentShape: BitwiseCopyable {
     /// Gradients on their way back: of the state, and of what is remembered.
     package let stateGradients: UnsafeMutablePointer<Float>
     package let cellGradients: UnsafeMutablePointer<Float>
+    /// Which steps are seen, 1, and which change nothing, 0, where that is used.
+    package let mask: UnsafeMutablePointer<Float>
+    package let isMasked: Bool
+    /// Whether zeros come out of steps that are not seen, and not the state, which stays.
+    package let hidesOutput: Bool
     /// GRU: what is added to what the last gate has of the state.
     package let stateBias: UnsafePointer<Float>?
 
     package init(
         _ shape: RecurrentShape, batch: Int, activation: Activation, gateActivation: Activation, slope: Float,
-        givesAll: Bool, memory: UnsafeMutablePointer<Float>, stateBias: UnsafePointer<Float>?
+        givesAll: Bool, turnsOutput: Bool, isMasked: Bool, hidesOutput: Bool,
+        memory: UnsafeMutablePointer<Float>,
+        stateBias: UnsafePointer<Float>?
     ) {
         unsafe (cell, steps, units, self.batch) = (shape.cell, shape.steps, shape.units, batch)
         unsafe (gateCount, joinedCount) = (shape.gates, shape.joined)
         unsafe (self.activation, self.gateActivation, self.slope) = (activation, gateActivation, slope)
-        unsafe (self.givesAll, self.stateBias) = unsafe (givesAll, stateBias)
+        unsafe (self.givesAll, self.turnsOutput, self.isMasked) = (givesAll, turnsOutput, isMasked)
+        unsafe (self.hidesOutput, self.stateBias) = unsafe (hidesOutput, stateBias)
         let rows = shape.steps * batch
         unsafe panels = unsafe memory
         unsafe otherPanels = unsafe panels + shape.joinedPanels
@@ -123,6 +132,7 @@ package struct RecurrentShape: BitwiseCopyable {
         unsafe kept = unsafe cells + shape.cell.memories * (rows + batch) * shape.units
         unsafe stateGradients = unsafe kept + shape.cell.keeps * rows * shape.units
         unsafe cellGradients = unsafe stateGradients + batch * shape.units
+        unsafe mask = unsafe cellGradients + shape.cell.memories * batch * shape.units
     }
 
     /// Rows of all steps.
@@ -131,47 +141,35 @@ package struct RecurrentShape: BitwiseCopyable {
     /// Where a sample's state behind a step comes out, in an array of all that do; nil where it does not.
     @inline(__always)
     package func output(ofSample sample: Int, step: Int) -> Int? {
-        if unsafe givesAll { return unsafe (sample * steps + step) * units }
+        if unsafe givesAll { return unsafe (sample * steps + (turnsOutput ? steps - 1 - step : step)) * units }
         return unsafe step == steps - 1 ? sample * units : nil
     }
 
-    fileprivate var nanoseconds: Int { unsafe rows * gateCount * (units / 64 + 1) }
-
-    /// A run of samples for each thread, of as many as stay in the fast caches.
-    fileprivate func cut(threads: Int) -> Cut {
-        unsafe Cut(batch, evenlyBy: min((batch + threads - 1) / threads, 48))
-    }
+    /// Whether a step of a sample, by its row, changes nothing.
+    @inline(__always)
+    package func isHidden(_ row: Int) -> Bool { unsafe isMasked && mask[row] == 0 }
 }
 
-/// Reads the products with the inputs, and the panels; leaves gates, states, what is kept, and what comes out.
+/// Forward: reads the products with the inputs, and the panels; leaves gates, states, what is kept, and what comes out.
+/// Backward: reads these, and the gradient of what came out; leaves the gates' gradients.
 @unsafe package struct RecurrenceRequest: PieceRequest {
     package static var kernel: Kernel { .recurrence }
     package let recurrence: Recurrence
+    package let isBackward: Bool
+    /// What comes out, or its gradient, which is only read.
     package let output: UnsafeMutablePointer<Float>
     /// Runs of samples.
     package let cut: Cut
 
-    package init(_ recurrence: Recurrence, output: UnsafeMutablePointer<Float>, threads: Int) {
-        unsafe (self.recurrence, self.output) = unsafe (recurrence, output)
-        unsafe cut = unsafe recurrence.cut(threads: threads)
+    package init(_ recurrence: Recurrence, isBackward: Bool, output: UnsafeMutablePointer<Float>, threads: Int) {
+        unsafe (self.recurrence, self.isBackward, self.output) = unsafe (recurrence, isBackward, output)
+        // One for each thread, of as many as stay in the fast caches.
+        unsafe cut = unsafe Cut(
+            recurrence.batch, evenlyBy: min((recurrence.batch + threads - 1) / threads, 48))
     }
 
     package var pieces: Int { unsafe cut.pieces }
-    package var nanoseconds: Int { unsafe recurrence.nanoseconds }
-}
-
-/// Reads what the forward pass left, and the gradient of what came out; leaves the gates' gradients.
-@unsafe package struct RecurrenceBackwardRequest: PieceRequest {
-    package static var kernel: Kernel { .recurrenceBackward }
-    package let recurrence: Recurrence
-    package let gradient: UnsafePointer<Float>
-    package let cut: Cut
-
-    package init(_ recurrence: Recurrence, gradient: UnsafePointer<Float>, threads: Int) {
-        unsafe (self.recurrence, self.gradient) = unsafe (recurrence, gradient)
-        unsafe cut = unsafe recurrence.cut(threads: threads)
+    package var nanoseconds: Int {
+        unsafe recurrence.rows * recurrence.gateCount * (recurrence.units / 64 + 1)
     }
-
-    package var pieces: Int { unsafe cut.pieces }
-    package var nanoseconds: Int { unsafe recurrence.nanoseconds }
 }

@@ -1,5 +1,6 @@
 // Rows brought to mean 0 and deviation 1, scaled and shifted (Ba, Kiros, Hinton: Layer normalization, arXiv 1607.06450,
-// 2016), and the gradients of that. The variance is the mean of squares of what differs from the mean.
+// 2016), and the gradients of that; or to a mean square of 1 alone (Zhang, Sennrich: Root mean square layer normalization,
+// NeurIPS 2019). The variance is the mean of squares of what differs from the mean, or from 0.
 
 import MartletKernelInterface
 
@@ -10,7 +11,7 @@ func layerNorm(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutab
     let share = 1 / Float(columns)
     for row in request.cut.start(piece)..<request.cut.end(piece) {
         let (x, y) = (request.x + row * columns, request.y + row * columns)
-        let mean = rowSum(columns) { keep($1, load($1, x + $0), otherwise: 0) } * share
+        let mean = request.isCentered ? rowSum(columns) { keep($1, load($1, x + $0), otherwise: 0) } * share : 0
         let variance = rowSum(columns) {
             let off = keep($1, load($1, x + $0) - mean, otherwise: 0)
             return off * off
@@ -63,7 +64,7 @@ func layerNormBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: Uns
             let gradient = keep(count, load(count, gradient + index), otherwise: 0)
             return if let scale = request.scale { gradient * load(count, scale + index) } else { gradient }
         }
-        let mean1 = rowSum(columns) { scaled($0, $1) } * share
+        let mean1 = request.isCentered ? rowSum(columns) { scaled($0, $1) } * share : 0
         let mean2 = rowSum(columns) { scaled($0, $1) * ((load($1, x + $0) - mean) * factor) } * share
         var index = 0
         while index < columns {

@@ -3,16 +3,26 @@
 
 import MartletKernelInterface
 
-/// All steps of one piece's samples.
+/// All steps of one piece's samples, forward or back.
 @inline(never)
 func recurrence(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
     let request: RecurrenceRequest = value(at: request)
-    let (recurrence, samples) = (request.recurrence, request.cut.range(piece))
-    let units = recurrence.units
     BlockScratch.prepare(scratch)
-    clearNumbers(recurrence.states + samples.lowerBound * units, count: samples.count * units)
+    if request.isBackward {
+        goBack(request, request.cut.range(piece), scratch)
+    } else {
+        goForward(request, request.cut.range(piece), scratch)
+    }
+}
+
+@inline(never)
+@_optimize(size)
+private func goForward(_ request: RecurrenceRequest, _ samples: Range<Int>, _ scratch: UnsafeMutableRawPointer) {
+    let recurrence = request.recurrence
+    let units = recurrence.units
+    clear(recurrence.states + samples.lowerBound * units, bytes: 4 * samples.count * units)
     if recurrence.cell.remembers {
-        clearNumbers(recurrence.cells + samples.lowerBound * units, count: samples.count * units)
+        clear(recurrence.cells + samples.lowerBound * units, bytes: 4 * samples.count * units)
     }
     for step in 0..<recurrence.steps {
         let first = step * recurrence.batch + samples.lowerBound
@@ -29,37 +39,48 @@ func recurrence(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMuta
         }
         for sample in samples {
             let row = step * recurrence.batch + sample
-            forward(recurrence, row)
+            let isHidden = recurrence.isHidden(row)
+            isHidden ? skip(recurrence, row) : stepForward(recurrence, row)
             guard let place = recurrence.output(ofSample: sample, step: step) else { continue }
-            copyNumbers(recurrence.states + (row + recurrence.batch) * units, to: request.output + place, count: units)
+            if isHidden && recurrence.hidesOutput {
+                clear(request.output + place, bytes: 4 * units)
+                continue
+            }
+            copy(recurrence.states + (row + recurrence.batch) * units, to: request.output + place, bytes: 4 * units)
         }
     }
 }
 
-/// The same back, from the last step to the first.
+/// From the last step to the first.
 @inline(never)
-func recurrenceBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
-    let request: RecurrenceBackwardRequest = value(at: request)
-    let (recurrence, samples) = (request.recurrence, request.cut.range(piece))
+@_optimize(size)
+private func goBack(_ request: RecurrenceRequest, _ samples: Range<Int>, _ scratch: UnsafeMutableRawPointer) {
+    let recurrence = request.recurrence
     let (units, gateCount) = (recurrence.units, recurrence.gateCount)
-    BlockScratch.prepare(scratch)
     let work = (scratch + PieceMemory.left).assumingMemoryBound(to: Float.self)
     let carried = recurrence.stateGradients + samples.lowerBound * units
-    clearNumbers(carried, count: samples.count * units)
+    clear(carried, bytes: 4 * samples.count * units)
     if recurrence.cell.remembers {
-        clearNumbers(recurrence.cellGradients + samples.lowerBound * units, count: samples.count * units)
+        clear(recurrence.cellGradients + samples.lowerBound * units, bytes: 4 * samples.count * units)
     }
     var step = recurrence.steps - 1
     while true {
         for sample in samples {
             let own = recurrence.stateGradients + sample * units
-            if let place = recurrence.output(ofSample: sample, step: step) {
-                combine(.sum, units, own, request.gradient + place, to: own)
+            let row = step * recurrence.batch + sample
+            let isHidden = recurrence.isHidden(row)
+            if let place = recurrence.output(ofSample: sample, step: step), !(isHidden && recurrence.hidesOutput) {
+                combine(.sum, units, own, request.output + place, to: own)
+            }
+            if isHidden {
+                clear(recurrence.gates + row * gateCount, bytes: 4 * gateCount)
+                if recurrence.cell.isSplit { clear(recurrence.kept + row * units, bytes: 4 * units) }
+                continue
             }
             var first = 0
             while first < units {
                 let count = min(units - first, CellWork.most)
-                backward(recurrence, row: step * recurrence.batch + sample, sample, first: first, count, work)
+                stepBackward(recurrence, row: row, sample, first: first, count, work)
                 first += count
             }
         }
@@ -88,6 +109,7 @@ private struct PanelProduct {
 
     /// out = start + left · right.
     @inline(never)
+    @_optimize(size)
     func add(
         _ right: UnsafePointer<Float>, columns: Int, to out: UnsafeMutablePointer<Float>, row: Int, start: BlockStart,
         _ scratch: UnsafeMutableRawPointer

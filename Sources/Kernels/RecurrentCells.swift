@@ -52,7 +52,8 @@ func combine(
 
 /// The state behind a step, and what the way back needs. `row` is the step's and sample's.
 @inline(never)
-func forward(_ recurrence: Recurrence, _ row: Int) {
+@_optimize(size)
+func stepForward(_ recurrence: Recurrence, _ row: Int) {
     let (units, slope) = (recurrence.units, recurrence.slope)
     let gates = recurrence.gates + row * recurrence.gateCount
     let kept = recurrence.kept + row * units
@@ -79,10 +80,21 @@ func forward(_ recurrence: Recurrence, _ row: Int) {
     }
 }
 
+/// A step that is not seen: all is as before.
+@inline(never)
+@_optimize(size)
+func skip(_ recurrence: Recurrence, _ row: Int) {
+    let units = recurrence.units
+    let (state, cell) = (recurrence.states + row * units, recurrence.cells + row * units)
+    copy(state, to: state + recurrence.batch * units, bytes: 4 * units)
+    if recurrence.cell.remembers { copy(cell, to: cell + recurrence.batch * units, bytes: 4 * units) }
+}
+
 /// The gradients of what the gates were applied to, in their place, and of what was before: of the state that which goes past
 /// the products, to which these are added. For `count` units from the first one on.
 @inline(never)
-func backward(
+@_optimize(size)
+func stepBackward(
     _ recurrence: Recurrence, row: Int, _ sample: Int, first: Int, _ count: Int, _ work: UnsafeMutablePointer<Float>
 ) {
     let (units, slope) = (recurrence.units, recurrence.slope)
@@ -102,7 +114,7 @@ func backward(
         goBack(
             through: recurrence.activation, slope: slope, saved: before + recurrence.batch * units, gradient, gates,
             0..<count)
-        clearNumbers(gradient, count: count)
+        clear(gradient, bytes: 4 * count)
     case .lstm:
         let cell = recurrence.cellGradients + sample * units + first
         combine(.product, count, gradient, gates + 3 * units, to: work)
@@ -117,7 +129,7 @@ func backward(
         go(through: recurrence.gateActivation, 1, second)
         go(through: recurrence.activation, 2, third)
         go(through: recurrence.gateActivation, 3, fourth)
-        clearNumbers(gradient, count: count)
+        clear(gradient, bytes: 4 * count)
     case .gru:
         combine(.difference, count, gradient, before, gates + 2 * units, to: work)
         combine(.rest, count, gradient, gates, to: third)

@@ -59,8 +59,8 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .peakImage: peakImage
     case .depthwise: depthwise
     case .depthwiseWeights: depthwiseWeights
+    case .attentionWeights: attentionWeights
     case .recurrence: recurrence
-    case .recurrenceBackward: recurrenceBackward
     case .turn: turn
     case .symmetric: symmetric
     case .rowSquares: rowSquares

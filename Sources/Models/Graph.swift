@@ -90,7 +90,10 @@ struct Graph {
     func needsGradient(ofInputs: Bool) -> [Bool] {
         var needs = [Bool](repeating: false, count: values.count)
         if ofInputs { for value in inputs where values[value].kind == .numbers { needs[value] = true } }
-        for step in steps { needs[step.output] = step.isTrained || step.inputs.contains { needs[$0] } }
+        for step in steps {
+            let isReached = step.isTrained || step.inputs.contains { needs[$0] }
+            needs[step.output] = isReached && !step.operation.stopsGradient
+        }
         return needs
     }
 

@@ -48,7 +48,15 @@ public struct LayerFlags: OptionSet, Sendable {
     public static let fillReflected = LayerFlags(rawValue: 4096)
     public static let fillWrapped = LayerFlags(rawValue: 8192)
     public static let fillNearest = LayerFlags(rawValue: 16384)
-    package static let all = LayerFlags(rawValue: 32767)
+    /// EMBEDDING: row 0 stands for no step.
+    public static let maskZero = LayerFlags(rawValue: 32768)
+    /// LSTM with both of the others: the states come out in the order of x.
+    public static let inputOrder = LayerFlags(rawValue: 65536)
+    /// LSTM with returnSequences: zeros come out of steps that a mask hides.
+    public static let zeroHidden = LayerFlags(rawValue: 131_072)
+    /// ATTENTION: a place sees none behind its own.
+    public static let causal = LayerFlags(rawValue: 262_144)
+    package static let all = LayerFlags(rawValue: 524_287)
 }
 
 /// A layer's description, with the fields of `martlet_layer`; fields that its kind does not read keep their defaults.
@@ -70,7 +78,7 @@ public struct Layer: Sendable {
     public var vocabulary = 0
     /// CONCATENATE: the dimension that grows; from the last, where it is negative.
     public var axis = -1
-    /// RESCALING: the factor, and what is added.
+    /// RESCALING: the factor, and what is added; MASKING: what hidden steps hold.
     public var scale = 1.0
     public var offset = 0.0
     /// CONV2D_TRANSPOSE: rows and columns more than the output has; -1: as many as Keras takes.
@@ -100,6 +108,7 @@ public struct Layer: Sendable {
         if kind == .upSampling2D { kernel = Pair(2, 2) }
         if kind == .depthwiseConv2D { units = 1 }
         if kind == .groupNorm { groups = 32 }
+        if kind == .rmsNorm { epsilon = 1e-6 }
         if kind == .randomFlip { flags = [.flipHorizontal, .flipVertical] }
         if kind == .embedding { (kernelInitializer, kernelValue) = (.uniform, 0.05) }
         if kind.isRecurrent {
@@ -155,6 +164,7 @@ public struct Layer: Sendable {
             guard units >= 1 && units <= 1 << 30 else { throw refuse("units", units, "1 to 2^30") }
             try kernelInitializer.check(kernelValue, prefix + "kernel_value")
         }
+        if kind == .position { try kernelInitializer.check(kernelValue, prefix + "kernel_value") }
         if kind.hasBias {
             try biasInitializer.check(biasValue, prefix + "bias_value")
             guard biasInitializer != .orthogonal else {
@@ -222,7 +232,7 @@ public struct Layer: Sendable {
                 throw refuse("output_padding[\(place)]", size, "-1 to 2^20")
             }
         }
-        if kind == .groupNorm, groups < 1 || groups > ChannelGroups.most {
+        if kind == .groupNorm || kind == .attention, groups < 1 || groups > ChannelGroups.most {
             throw refuse("groups", groups, "1 to \(ChannelGroups.most)")
         }
         if kind.isGrouped, groups < 1 || units % groups != 0 {
@@ -232,6 +242,15 @@ public struct Layer: Sendable {
         if kind == .dropout, !(rate >= 0 && Float(rate) < 1) { throw refuse("rate", rate, "0 or more and less than 1") }
         if kind == .gaussianNoise, !(rate >= 0 && Float(rate).isFinite) {
             throw refuse("rate", rate, "a finite number of fp32, 0 or more")
+        }
+        if flags.contains(.inputOrder), !flags.isSuperset(of: [.returnSequences, .goBackwards]) {
+            throw refuse("flags", flags.rawValue, "RETURN_SEQUENCES and GO_BACKWARDS beside INPUT_ORDER")
+        }
+        if flags.contains(.zeroHidden), !flags.contains(.returnSequences) {
+            throw refuse("flags", flags.rawValue, "RETURN_SEQUENCES beside ZERO_HIDDEN")
+        }
+        if kind == .masking, !Float(offset).isFinite {
+            throw refuse("offset", offset, "a finite number of fp32")
         }
         if kind == .rescaling || kind == .randomTranslation {
             guard Float(scale).isFinite else { throw refuse("scale", scale, "a finite number of fp32") }
@@ -243,7 +262,7 @@ public struct Layer: Sendable {
         if kind == .batchNorm {
             guard momentum >= 0 && momentum <= 1 else { throw refuse("momentum", momentum, "0 to 1") }
         }
-        if kind == .batchNorm || kind == .layerNorm || kind == .groupNorm {
+        if kind == .batchNorm || kind == .layerNorm || kind == .rmsNorm || kind == .groupNorm {
             guard Float(epsilon) >= .leastNormalMagnitude && Float(epsilon).isFinite else {
                 throw refuse("epsilon", epsilon, "a finite number of fp32 over 0")
             }

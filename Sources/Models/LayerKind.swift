@@ -41,7 +41,11 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     case lstm = 34
     case gru = 35
     case simpleRNN = 36
+    case masking = 37
+    case rmsNorm = 38
+    case attention = 39
     case own = 40
+    case position = 41
 
     /// The name that a layer has, with a number behind it, where the user gives none.
     public var name: StaticString {
@@ -84,6 +88,10 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         case .gru: "gru"
         case .simpleRNN: "simple_rnn"
         case .own: "own"
+        case .masking: "masking"
+        case .rmsNorm: "rms_norm"
+        case .attention: "attention"
+        case .position: "position"
         }
     }
 
@@ -93,6 +101,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         case .input: 0...0
         case .add, .multiply, .concatenate: 2...Model.mostNodes
         case .own: 1...Own.mostInputs
+        case .attention: 3...3
         default: 1...1
         }
     }
@@ -150,12 +159,14 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     var flagsRead: LayerFlags {
         switch self {
         case .dense, .conv1D, .conv2D, .depthwiseConv2D, .conv2DTranspose: [.noBias, .frozen]
-        case .lstm: [.noBias, .frozen, .returnSequences, .goBackwards, .unitForgetBias]
-        case .gru, .simpleRNN: [.noBias, .frozen, .returnSequences, .goBackwards]
+        case .lstm: [.noBias, .frozen, .returnSequences, .goBackwards, .inputOrder, .zeroHidden, .unitForgetBias]
+        case .gru, .simpleRNN: [.noBias, .frozen, .returnSequences, .goBackwards, .inputOrder, .zeroHidden]
         case .batchNorm: [.noBias, .noScale, .unbiasedVariance, .frozen]
         case .layerNorm, .groupNorm: [.noBias, .noScale, .frozen]
-        case .embedding: [.frozen, .sparse]
-        case .own: .frozen
+        case .rmsNorm: [.noScale, .frozen]
+        case .attention: .causal
+        case .position, .own: .frozen
+        case .embedding: [.frozen, .sparse, .maskZero]
         case .averagePool1D, .averagePool2D: .countPadding
         case .randomFlip: [.flipHorizontal, .flipVertical]
         case .randomTranslation: [.bilinear, .fillReflected, .fillWrapped, .fillNearest]

@@ -1,11 +1,12 @@
-// y = scale (x - mean) / sqrt(variance + epsilon) + shift, with the mean and variance of each row, the last size; or of each
-// group of channels of a sample.
+// y = scale (x - mean) / sqrt(variance + epsilon) + shift, with the mean and variance of each row, the last size; or with 0 for
+// mean and shift; or of each group of channels of a sample.
 import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
 
 class LayerNorm: Operation {
     fileprivate let epsilon: Float
+    private let isCentered: Bool
     private let columns: Shape
     private let hasScale: Bool
     private let hasShift: Bool
@@ -14,7 +15,8 @@ class LayerNorm: Operation {
         epsilon = Float(layer.epsilon)
         columns = try Shape([input.last], subject)
         hasScale = !layer.flags.contains(.noScale)
-        hasShift = !layer.flags.contains(.noBias)
+        isCentered = layer.kind != .rmsNorm
+        hasShift = isCentered && !layer.flags.contains(.noBias)
         super.init(inputs: [input], output: input)
     }
 
@@ -38,7 +40,7 @@ class LayerNorm: Operation {
     }
 
     override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
-        unsafe call([input.outerCount, 1, columns.last, 1], parameters)
+        isCentered ? unsafe call([input.outerCount, 1, columns.last, 1], parameters) : nil
     }
 
     /// numbers: samples, places, channels, groups.
@@ -52,7 +54,8 @@ class LayerNorm: Operation {
     override func forward(_ pass: ForwardPass) {
         unsafe pass.execution.run(
             LayerNormRequest(
-                rows: pass.batch * input.outerCount, columns: columns.last, epsilon: epsilon, x: pass.input,
+                rows: pass.batch * input.outerCount, columns: columns.last, epsilon: epsilon, isCentered: isCentered,
+                x: pass.input,
                 scale: scale(pass.parameters).map { unsafe UnsafePointer($0) },
                 shift: shift(pass.parameters).map { unsafe UnsafePointer($0) }, saved: pass.saved, y: pass.output))
     }
@@ -86,7 +89,7 @@ class LayerNorm: Operation {
         let forward = unsafe pass.forward
         unsafe forward.execution.run(
             LayerNormBackwardRequest(
-                rows: forward.batch * input.outerCount, columns: columns.last, x: forward.input,
+                rows: forward.batch * input.outerCount, columns: columns.last, isCentered: isCentered, x: forward.input,
                 scale: scale(forward.parameters).map { unsafe UnsafePointer($0) }, saved: forward.saved,
                 gradient: pass.gradient, out: out))
     }

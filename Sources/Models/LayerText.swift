@@ -24,6 +24,7 @@ extension Layer {
             line.add("scale", bits: scale)
             line.add("offset", bits: offset)
         }
+        if kind == .masking { line.add("offset", bits: offset) }
         if kind.isRecurrent {
             line.add("recurrent_activation", Int(recurrentActivation.rawValue))
             line.add("recurrent_initializer", Int(recurrentInitializer.rawValue))

@@ -101,26 +101,34 @@ public final class Model {
         let text = try OwnedText(name)
         let numbers = try Node.numbers(inputs)
         let subject = "layer \"\(name)\""
-        let shapes = inputs.map { nodes[$0].output }
+        var masks = try masks(for: layer, from: inputs, subject)
+        let making = try layer.makesMask ? MaskMaking(layer, input: nodes[inputs[0]].output, subject) : nil
+        var shapes = inputs.map { nodes[$0].output }
+        let mask = layer.kind == .masking ? making?.output : masks.read.map { graph.values[$0].shape }
+        if let mask { shapes.append(mask) }
         let operations = try layer.operations(on: shapes, stream: graph.steps.count, subject)
         for array in operations.flatMap(\.parameters) { try Initializer.check(array, subject) }
         if let first { try checkSame(operations, as: nodes[first], subject) }
         let values = inputs.map { nodes[$0].value }
         for operation in operations.prefix(1) { try check(operation, reading: values, subject) }
         let start = graph.steps.count
+        if let making { masks.given = graph.append(making, reading: values, isFrozen: true) }
+        if layer.kind == .masking { masks.read = masks.given }
         var read = values
+        if let mask = masks.read { read.append(mask) }
+        // The operations of the layer's own node that these are once more, behind what makes its mask.
+        let own = first.map { nodes[$0].operations.lowerBound + (making == nil ? 0 : 1) }
         for (place, operation) in operations.enumerated() {
             read = [
                 graph.append(
-                    operation, reading: read, isFrozen: layer.flags.contains(.frozen),
-                    first: first.map { nodes[$0].operations.lowerBound + place })
+                    operation, reading: read, isFrozen: layer.flags.contains(.frozen), first: own.map { $0 + place })
             ]
         }
         if let table = operations.first as? Embedding { take(table, of: values[0], name) }
         return append(
             Node(
                 name: text, layer: layer, inputs: inputs, numbers, output: operations.last?.output ?? shapes[0],
-                value: read[0],
+                value: read[0], mask: masks.given,
                 operations: start..<graph.steps.count, first: first))
     }
 

@@ -10,13 +10,15 @@ package final class Node {
     package let output: Shape
     /// The value that it gives, among those of the graph.
     let value: Int
+    /// Which of these says what steps of it are seen; nil: all are.
+    let mask: Int?
     let operations: Range<Int>
     /// The node whose layer this is once more; nil: its own.
     package let first: Int?
 
     init(
         name: OwnedText, layer: Layer, inputs: [Int], _ numbers: consuming ZeroedMemory, output: Shape, value: Int,
-        operations: Range<Int>, first: Int? = nil
+        mask: Int? = nil, operations: Range<Int>, first: Int? = nil
     ) {
         self.name = name
         inputNumbers = numbers
@@ -24,6 +26,7 @@ package final class Node {
         self.inputs = inputs
         self.output = output
         self.value = value
+        self.mask = mask
         self.operations = operations
         self.first = first
     }

@@ -107,6 +107,8 @@ class Operation {
     var gradientRunsInPlace: Bool { false }
     /// Whether each input's gradient is the output's: nothing is computed backward.
     var passesGradientOn: Bool { isView }
+    /// Whether no gradient goes through it, whatever it reads.
+    var stopsGradient: Bool { false }
     /// Whether the backward pass writes the input's gradient even where nobody needs it.
     var givesInputGradient: Bool { false }
     /// Whether its parameter is a table whose gradient is of the rows that its input names (TableRows.swift): `backward` does

@@ -31,16 +31,19 @@ extension Layer {
         case .groupNorm: main = try GroupNorm(self, input: input, subject)
         case .depthwiseConv2D: main = try DepthwiseConvolution(self, input: input, subject)
         case .conv2DTranspose: main = try TransposedConvolution(self, input: input, subject)
-        case .layerNorm: main = try LayerNorm(self, input: input, subject)
+        case .layerNorm, .rmsNorm: main = try LayerNorm(self, input: input, subject)
         case .normalization: main = try Normalization(input: input, subject)
         case .activation: return [Activating(activation, slope: slope, input: input, isDoneBefore: false)]
         case .add: main = try Adding(inputs, subject)
         case .multiply: main = try Multiplying(inputs, subject)
         case .concatenate: main = try Concatenating(self, inputs: inputs, subject)
         case .embedding: main = try Embedding(self, input: input, subject)
-        case .lstm: main = try Recurrent(.lstm, self, input: input, subject)
-        case .gru: main = try Recurrent(.gru, self, input: input, subject)
-        case .simpleRNN: main = try Recurrent(.simple, self, input: input, subject)
+        case .lstm: main = try Recurrent(.lstm, self, inputs: inputs, subject)
+        case .gru: main = try Recurrent(.gru, self, inputs: inputs, subject)
+        case .simpleRNN: main = try Recurrent(.simple, self, inputs: inputs, subject)
+        case .masking: main = Hiding(inputs: inputs)
+        case .attention: main = try Attending(self, inputs: inputs, subject)
+        case .position: main = try Position(self, input: input, subject)
         case .own: main = try Own(self, inputs: inputs, subject)
         }
         if activation == .linear || !kind.hasActivation { return [main] }

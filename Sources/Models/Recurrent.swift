@@ -14,7 +14,9 @@ final class Recurrent: Operation {
     private let isReversed: Bool
     private let hasBias: Bool
 
-    init(_ cell: RecurrentCell, _ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
+    /// - Parameter inputs: the sequence's shape, and that of its mask, where it has one.
+    init(_ cell: RecurrentCell, _ layer: Layer, inputs: [Shape], _ subject: String) throws(MartletError) {
+        let input = inputs[0]
         guard input.rank == 2 else {
             throw MartletError(.shape, "\(subject)'s input is \(input); expected (steps, features)")
         }
@@ -27,7 +29,7 @@ final class Recurrent: Operation {
         givesAll = layer.flags.contains(.returnSequences)
         isReversed = layer.flags.contains(.goBackwards)
         hasBias = !layer.flags.contains(.noBias)
-        super.init(inputs: [input], output: givesAll ? states : try Shape([layer.units], subject))
+        super.init(inputs: inputs, output: givesAll ? states : try Shape([layer.units], subject))
     }
 
     override var parameters: [ArrayDescription] {
@@ -59,11 +61,13 @@ final class Recurrent: Operation {
         let bias = unsafe third(pass.parameters)
         return unsafe Recurrence(
             shape, batch: pass.batch, activation: layer.activation, gateActivation: layer.recurrentActivation,
-            slope: Float(layer.slope), givesAll: givesAll, memory: pass.saved,
+            slope: Float(layer.slope), givesAll: givesAll, turnsOutput: layer.flags.contains(.inputOrder),
+            isMasked: inputs.count > 1, hidesOutput: layer.flags.contains(.zeroHidden), memory: pass.saved,
             stateBias: bias.map { unsafe UnsafePointer($0 + shape.gates + shape.joined) })
     }
 
     override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        if inputs.count > 1 || layer.flags.contains(.inputOrder) { return nil }
         let (gates, joined, units) = (shape.gates, shape.joined, shape.units)
         let second = unsafe parameters + kernel.elementCount
         let third = unsafe hasBias ? second + recurrentKernel.elementCount : nil
@@ -90,6 +94,15 @@ final class Recurrent: Operation {
                 RowCopyRequest(
                     rows: count, width: shape.features, from: pass.input + inOrder, fromStride: step,
                     to: recurrence.inputs + inSteps, toStride: stride))
+        }
+        if inputs.count > 1 {
+            let mask = unsafe pass.input(1)
+            for sample in unsafe 0..<pass.batch {
+                for step in 0..<shape.steps {
+                    let place = sample * shape.steps + (isReversed ? shape.steps - 1 - step : step)
+                    unsafe recurrence.mask[step * pass.batch + sample] = unsafe mask[place]
+                }
+            }
         }
         if let bias = unsafe third(pass.parameters) {
             for gate in 0..<shape.gates { unsafe recurrence.bias[gate] = unsafe bias[gate] }

@@ -39,16 +39,17 @@ def layer_values() -> Iterator[Value]:
         "STRUCT",
     )
     yield "the longest layer, zero tail", "a->layer->struct_size = 4096;", "OK"
-    yield from assign("a->layer->kind", (-1, 37, 1000, *INT32), "ARGUMENT")
+    yield from assign("a->layer->kind", (-1, 42, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->activation", (-1, 14, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->activation", tuple(range(14)), "OK")
-    yield from assign("a->layer->flags", ("32768u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
+    yield from assign("a->layer->flags", ("524288u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
     for kind, flags in {
         "DENSE": 17,
         "CONV2D": 17,
         "BATCH_NORM": 23,
         "LAYER_NORM": 19,
         "GROUP_NORM": 19,
+        "RMS_NORM": 18,
         "DEPTHWISE_CONV2D": 17,
         "CONV2D_TRANSPOSE": 17,
         "AVERAGE_POOL2D": 8,
@@ -65,7 +66,7 @@ def layer_values() -> Iterator[Value]:
         "GAUSSIAN_NOISE": 0,
         "RANDOM_CROP": 0,
     }.items():
-        for bit in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512):
+        for bit in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192):
             yield from of_kind(kind, "flags", (f"{bit}u",), "OK" if flags & bit else "ARGUMENT")
         convolutions = ("CONV2D", "DEPTHWISE_CONV2D", "CONV2D_TRANSPOSE")
         if kind not in ("DENSE", "BATCH_NORM", "ACTIVATION", *convolutions):
@@ -111,7 +112,7 @@ def layer_values() -> Iterator[Value]:
         yield from of_kind("RESCALING", field, ("0.0", "-1.0", "3e38", "5e-324"), "OK")
     yield from of_kind("BATCH_NORM", "momentum", (*NO_NUMBERS, "1.0000000000000002"), "ARGUMENT")
     yield from of_kind("BATCH_NORM", "momentum", ("0.0", "1.0"), "OK")
-    for kind in ("BATCH_NORM", "LAYER_NORM", "GROUP_NORM"):
+    for kind in ("BATCH_NORM", "LAYER_NORM", "RMS_NORM", "GROUP_NORM"):
         yield from of_kind(kind, "epsilon", (*NO_NUMBERS, "0.0", "-0.0", "5e-324", "1e-46", "1e39"), "ARGUMENT")
     yield from window_values()
     yield from frame_values()
@@ -224,11 +225,29 @@ def sequence_values() -> Iterator[Value]:
         explicit = "a->layer->padding = MARTLET_PADDING_EXPLICIT;"
         yield from of_kind(kind, "pads[1]", (-1, 7, *INT64), "ARGUMENT", explicit)
         yield from of_kind(kind, "pads[2]", (1, -1, *INT64), "ARGUMENT", explicit)
+    for number in ("NAN", "INFINITY", "1e39"):
+        yield from of_kind("MASKING", "offset", (number,), "ARGUMENT")
+    for model in ("flat", "image"):
+        code = f"make_layer(&w->m, MARTLET_LAYER_MASKING); a->model = w->m.{model};"
+        yield f"MASKING over samples of {model}, which are no sequences", code, "SHAPE"
+        code = f"make_layer(&w->m, MARTLET_LAYER_POSITION); a->model = w->m.{model};"
+        yield f"POSITION over samples of {model}, which are no sequences", code, "SHAPE"
+    yield from of_kind("POSITION", "flags", ("1u", "262144u"), "ARGUMENT")
+    three = "a->inputs[0] = a->inputs[1] = a->inputs[2] = 0; a->input_count = 3;"
+    yield "ATTENTION of one", "make_layer(&w->m, MARTLET_LAYER_ATTENTION);", "ARGUMENT"
+    yield "ATTENTION of images", f"make_layer(&w->m, MARTLET_LAYER_ATTENTION); {three}", "SHAPE"
+    yield from of_kind("ATTENTION", "groups", (*BELOW_ONE, 65537, "(int64_t)1 << 62"), "ARGUMENT", three)
+    yield from of_kind("ATTENTION", "flags", ("16u", "1u", "128u"), "ARGUMENT", three)
+    all_steps, backward, order, zero = 128, 256, 65536, 131072
+    for kind in ("LSTM", "GRU", "SIMPLE_RNN"):
+        for flags in (order, order + all_steps, order + backward, zero, zero + backward):
+            yield from of_kind(kind, "flags", (f"{flags}u",), "ARGUMENT")
+        yield from of_kind(kind, "flags", (f"{order + zero + all_steps + backward}u",), "SHAPE")
     for kind, flags in {"LSTM": 913, "GRU": 401, "SIMPLE_RNN": 401}.items():
         for model in ("flat", "image"):
             code = f"make_layer(&w->m, MARTLET_LAYER_{kind}); a->model = w->m.{model};"
             yield f"{kind} over samples of {model}, which are no sequences", code, "SHAPE"
-        for bit in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512):
+        for bit in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192):
             yield from of_kind(kind, "flags", (f"{bit}u",), "SHAPE" if flags & bit else "ARGUMENT")
         yield from of_kind(kind, "units", (*BELOW_ONE, *BIG), "ARGUMENT")
         for field in ("activation", "recurrent_activation"):
@@ -242,7 +261,7 @@ def sequence_values() -> Iterator[Value]:
     yield from of_kind("EMBEDDING", "vocabulary", (*BELOW_ONE, *BIG), "ARGUMENT", flat)
     yield from of_kind("EMBEDDING", "vocabulary", (1, 1000), "OK", flat)
     yield from of_kind("EMBEDDING", "units", (*BELOW_ONE, *BIG), "ARGUMENT", flat)
-    yield from of_kind("EMBEDDING", "flags", (0, "16u", "1024u", "1040u"), "OK", flat)
+    yield from of_kind("EMBEDDING", "flags", (0, "16u", "1024u", "1040u", "32768u", "33808u"), "OK", flat)
     yield from of_kind("EMBEDDING", "flags", ("1u", "32u", "2048u"), "ARGUMENT", flat)
     sparse = flat + "a->layer->flags = MARTLET_SPARSE;"
     for field in ("l1", "l2"):

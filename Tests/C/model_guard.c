@@ -125,8 +125,9 @@ static void sequences(void) {
         martlet_model *model = NULL;
         martlet_layer layer = network_layer(MARTLET_LAYER_LSTM + k % 3, 1 + (k * 5) % 34, MARTLET_ACTIVATION_TANH);
         if (k % 2) layer.flags |= MARTLET_RETURN_SEQUENCES;
-        if (k % 4 == 1) layer.flags |= MARTLET_GO_BACKWARDS;
+        if (k % 4 == 1) layer.flags |= MARTLET_GO_BACKWARDS | (k % 8 == 1 ? MARTLET_INPUT_ORDER : MARTLET_ZERO_HIDDEN);
         CHECK_OK(martlet_model_create(&model, sizes, 2, 1));
+        if (k % 3 == 1) network_add(model, MARTLET_LAYER_MASKING, 0, MARTLET_ACTIVATION_LINEAR);
         CHECK_OK(martlet_model_add(model, &layer, NULL, 0, NULL));
         network_add(model, MARTLET_LAYER_FLATTEN, 0, MARTLET_ACTIVATION_LINEAR);
         network_add(model, MARTLET_LAYER_DENSE, 3, MARTLET_ACTIVATION_LINEAR);

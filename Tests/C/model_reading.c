@@ -18,7 +18,7 @@ static void fields(void) {
         martlet_model *model = NULL;
         martlet_layer given, found;
         REQUIRE(martlet_layer_init(&given, sizeof given, kind) == MARTLET_OK);
-        const bool is_dense = kind == MARTLET_LAYER_DENSE, is_image = kind == MARTLET_LAYER_CONV2D, is_recurrent = kind >= MARTLET_LAYER_LSTM;
+        const bool is_dense = kind == MARTLET_LAYER_DENSE, is_image = kind == MARTLET_LAYER_CONV2D, is_recurrent = kind >= MARTLET_LAYER_LSTM && kind <= MARTLET_LAYER_SIMPLE_RNN;
         if (!is_dense && !is_image && !is_recurrent && kind != MARTLET_LAYER_RESHAPE && kind != MARTLET_LAYER_RESCALING && kind != MARTLET_LAYER_BATCH_NORM) continue;
         const int64_t flat[] = {12}, image[] = {6, 6, 4};
         CHECK_OK(martlet_model_create(&model, is_image || is_recurrent ? image : flat, is_image ? 3 : is_recurrent ? 2 : 1, 1));
@@ -34,7 +34,7 @@ static void fields(void) {
             given.pads[0] = 1, given.pads[1] = 2, given.pads[3] = 2;
         }
         if (is_recurrent) {
-            given.units = 5, given.flags |= MARTLET_RETURN_SEQUENCES | MARTLET_GO_BACKWARDS, given.activation = MARTLET_ACTIVATION_ELU;
+            given.units = 5, given.flags |= MARTLET_RETURN_SEQUENCES | MARTLET_GO_BACKWARDS | MARTLET_INPUT_ORDER | MARTLET_ZERO_HIDDEN, given.activation = MARTLET_ACTIVATION_ELU;
             given.recurrent_activation = MARTLET_ACTIVATION_HARD_SIGMOID;
             given.recurrent_initializer = MARTLET_INITIALIZER_CONSTANT, given.recurrent_value = -0.5;
         }

@@ -47,15 +47,23 @@ UNUSED static martlet_model *network_dense(int64_t features, int64_t hidden, uin
     return model;
 }
 
-/* Every kind of layer that reads step by step, over sequences of NETWORK_STEPS * NETWORK_FEATURES numbers. */
+/* Every kind of layer that reads step by step, and attention, over sequences of NETWORK_STEPS * NETWORK_FEATURES numbers. */
 UNUSED static martlet_model *network_sequence(int64_t units, uint64_t seed) {
     martlet_model *model = NULL;
     REQUIRE(martlet_model_create(&model, (const int64_t[]){NETWORK_STEPS, NETWORK_FEATURES}, 2, seed) == MARTLET_OK);
+    network_add(model, MARTLET_LAYER_MASKING, 0, MARTLET_ACTIVATION_LINEAR);
     martlet_layer layer = network_layer(MARTLET_LAYER_LSTM, units, MARTLET_ACTIVATION_TANH);
-    layer.flags |= MARTLET_RETURN_SEQUENCES;
+    layer.flags |= MARTLET_RETURN_SEQUENCES | MARTLET_ZERO_HIDDEN;
     REQUIRE(martlet_model_add(model, &layer, NULL, 0, NULL) == MARTLET_OK);
+    network_add(model, MARTLET_LAYER_POSITION, 0, MARTLET_ACTIVATION_LINEAR);
+    REQUIRE(martlet_layer_init(&layer, sizeof layer, MARTLET_LAYER_ADD) == MARTLET_OK);
+    int32_t nodes[] = {2, 3, 4};
+    REQUIRE(martlet_model_add(model, &layer, nodes, 2, NULL) == MARTLET_OK);
+    REQUIRE(martlet_layer_init(&layer, sizeof layer, MARTLET_LAYER_ATTENTION) == MARTLET_OK);
+    layer.groups = units % 4 == 0 ? 4 : 1, layer.flags = MARTLET_CAUSAL, nodes[0] = nodes[1] = 4;
+    REQUIRE(martlet_model_add(model, &layer, nodes, 3, NULL) == MARTLET_OK);
     layer = network_layer(MARTLET_LAYER_GRU, units + 1, MARTLET_ACTIVATION_TANH);
-    layer.flags |= MARTLET_RETURN_SEQUENCES | MARTLET_GO_BACKWARDS;
+    layer.flags |= MARTLET_RETURN_SEQUENCES | MARTLET_GO_BACKWARDS | MARTLET_INPUT_ORDER;
     REQUIRE(martlet_model_add(model, &layer, NULL, 0, NULL) == MARTLET_OK);
     network_add(model, MARTLET_LAYER_SIMPLE_RNN, units, MARTLET_ACTIVATION_RELU);
     network_add(model, MARTLET_LAYER_DENSE, NETWORK_CLASSES, MARTLET_ACTIVATION_LINEAR);

@@ -91,6 +91,13 @@ import Testing
             ]
         ),
         (
+            "RMS norms", [3, 20],
+            [
+                .dense(17, activation: .tanh), layer(.rmsNorm) { $0.epsilon = 0.05 }, .dense(6),
+                layer(.rmsNorm) { $0.flags = .noScale }, layer(.flatten), .dense(3),
+            ]
+        ),
+        (
             "depthwise", [7, 6, 3],
             [
                 layer(.depthwiseConv2D) { ($0.kernel, $0.padding, $0.activation) = (Pair(3, 2), .same, .relu) },

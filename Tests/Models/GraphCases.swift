@@ -54,6 +54,26 @@ extension GraphTests {
             try model.add(layer(.batchNorm))
             try model.add(.dense(3))
         },
+        Case("attention, positions and masks", [5, 4]) { model in
+            let seen = try model.add(layer(.masking) { $0.offset = 0.25 })
+            let start = try model.add(.dense(6, activation: .tanh))
+            let placed = try model.add(layer(.position))
+            let all = try model.add(layer(.add), inputs: [start, placed])
+            let queries = try model.add(.dense(8), inputs: [all])
+            let keys = try model.add(.dense(8), inputs: [seen])
+            let values = try model.add(.dense(20), inputs: [all])
+            let given = try model.add(
+                layer(.attention) { ($0.groups, $0.flags) = (4, .causal) }, inputs: [queries, keys, values])
+            let own = try model.add(layer(.attention), inputs: [given, given, all])
+            let forward = try model.add(
+                layer(.lstm) { ($0.units, $0.flags) = (5, [.returnSequences, .zeroHidden]) }, inputs: [own])
+            let back = try model.add(
+                layer(.gru) { ($0.units, $0.flags) = (5, [.returnSequences, .goBackwards, .inputOrder]) },
+                inputs: [given])
+            try model.add(layer(.concatenate), inputs: [forward, back])
+            try model.add(layer(.simpleRNN) { $0.units = 6 })
+            try model.add(.dense(3))
+        },
         Case("products") { model in
             let start = try model.add(.dense(6))
             let gate = try model.add(.dense(6, activation: .sigmoid), inputs: [0])

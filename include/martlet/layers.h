@@ -68,7 +68,9 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  * LAYER_NORM             y = scale (x - mean) / sqrt(variance + epsilon) + shift, with the mean and variance of each
  *                        row (the last size), one scale and shift for each of its places. Ba, Kiros, Hinton:
  *                        Layer normalization. arXiv 1607.06450, 2016
- * GROUP_NORM             the same, with the mean and variance of each of groups runs of channels over all places of a sample,
+ * RMS_NORM               y = scale x / sqrt(mean of x^2 + epsilon), likewise. Zhang, Sennrich: Root mean square layer
+ *                        normalization. NeurIPS 2019
+ * GROUP_NORM             as LAYER_NORM, with the mean and variance of each of groups runs of channels over all places of a sample,
  *                        and one scale and shift for each channel. Wu, He: Group normalization. ECCV 2018
  * ACTIVATION             y = activation(x)
  * CONV1D, MAX_POOL1D, AVERAGE_POOL1D, GLOBAL_AVERAGE_POOL1D
@@ -90,6 +92,18 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  *                        Learning phrase representations using RNN encoder-decoder. EMNLP 2014; k before the gate
  *                        that resets, as cuDNN has it
  * SIMPLE_RNN             likewise, h = activation(x kernel + h recurrent_kernel + bias)
+ * MASKING                y = x, over sequences, with zeros where all features of a step are offset: such steps are hidden
+ *                        from the layers behind. A hidden step leaves h and m as they are. Of what reads a sequence with
+ *                        hidden steps the recurrent layers and ATTENTION read which are; DENSE, ACTIVATION, DROPOUT,
+ *                        GAUSSIAN_NOISE, LAYER_NORM, RESCALING, NORMALIZATION and POSITION hand it on, and ADD, MULTIPLY
+ *                        and CONCATENATE where all nodes have the same; BATCH_NORM, GROUP_NORM and GLOBAL_AVERAGE_POOL1D
+ *                        fail (UNSUPPORTED), and so does training for an output with hidden steps; others see all steps
+ * ATTENTION              of three nodes, queries q, keys k and values v, of sequences, whose features are those of groups heads,
+ *                        one behind another: for each head y[i] = sum w[i,j] v[j], with w[i] = softmax of q[i] k[j] / sqrt n
+ *                        over the places j that i sees, n features of a head: all, or up to its own (MARTLET_CAUSAL), and
+ *                        none that are hidden in v; 0 where i sees none. Steps that are hidden in q are so in y. Vaswani et
+ *                        al.: Attention is all you need. NeurIPS 2017
+ * POSITION               y[i] = row i of embeddings, steps x features, over sequences, whatever x is
  * ADD, MULTIPLY          the sum, or product, of nodes of one shape, element by element
  * CONCATENATE            nodes beside one another along a dimension, axis, in which alone they differ
  * ZERO_PADDING2D         images with pads rows and columns of zeros around them
@@ -142,7 +156,11 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_LAYER_LSTM 34
 #define MARTLET_LAYER_GRU 35
 #define MARTLET_LAYER_SIMPLE_RNN 36
+#define MARTLET_LAYER_MASKING 37
+#define MARTLET_LAYER_RMS_NORM 38
+#define MARTLET_LAYER_ATTENTION 39
 #define MARTLET_LAYER_OWN 40
+#define MARTLET_LAYER_POSITION 41
 
 #define MARTLET_ACTIVATION_LINEAR 0     /* x */
 #define MARTLET_ACTIVATION_RELU 1       /* max(x, 0) */
@@ -197,7 +215,7 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 /* Flags of a layer. */
 /* In what follows LSTM stands for GRU and SIMPLE_RNN too, but where it is said otherwise. */
 #define MARTLET_NO_BIAS 1u           /* DENSE, convolutions, LSTM; BATCH_NORM, LAYER_NORM, GROUP_NORM: no shift */
-#define MARTLET_NO_SCALE 2u          /* BATCH_NORM, LAYER_NORM, GROUP_NORM */
+#define MARTLET_NO_SCALE 2u          /* BATCH_NORM, LAYER_NORM, RMS_NORM, GROUP_NORM */
 #define MARTLET_UNBIASED_VARIANCE 4u /* BATCH_NORM: the moving variance is that of a sample, as torch's */
 #define MARTLET_COUNT_PADDING 8u     /* AVERAGE_POOL1D and 2D: as torch does by default */
 #define MARTLET_FROZEN 16u           /* DENSE, convolutions, LSTM, EMBEDDING, OWN and norms: training leaves the parameters
@@ -221,6 +239,10 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
                                         are not zeros, and the table is then looked over as a whole at each call */
 #define MARTLET_RETURN_SEQUENCES 128u /* LSTM: y is the h of all steps, in the order in which they are read */
 #define MARTLET_GO_BACKWARDS 256u     /* LSTM: the last step is read first */
+#define MARTLET_MASK_ZERO 32768u      /* EMBEDDING, over (steps): steps of row 0 are hidden, as by MASKING */
+#define MARTLET_INPUT_ORDER 65536u    /* LSTM, with RETURN_SEQUENCES and GO_BACKWARDS: y is in the order of x */
+#define MARTLET_ZERO_HIDDEN 131072u   /* LSTM, with RETURN_SEQUENCES: y is 0 at hidden steps, not the h that stays */
+#define MARTLET_CAUSAL 262144u        /* ATTENTION: a place sees none behind its own */
 #define MARTLET_UNIT_FORGET_BIAS 512u /* LSTM alone: the bias's second quarter starts as ones */
 
 /* A layer's description. martlet_layer_init sets the defaults of its kind. An activation, flags and pads
@@ -245,7 +267,8 @@ typedef struct martlet_layer {
                                    window that dilation spans. ZERO_PADDING2D: to 2^20. RANDOM_TRANSLATION: where
                                    one is not 0, the least and the most that images move down, and to the right, in 65,536ths
                                    of a pixel, -2^36 to 2^36, by any part of one: kernel is not read then */
-    int64_t groups;             /* CONV1D and 2D: 1; divides channels and units. GROUP_NORM: 32; divides channels, to 65,536 */
+    int64_t groups;             /* CONV1D and 2D: 1; divides channels and units. GROUP_NORM: 32, ATTENTION: 1; divide the
+                                   channels, to 65,536 */
     int32_t padding;            /* convolutions, pools: MARTLET_PADDING_VALID */
     int32_t rank;               /* INPUT, RESHAPE, PERMUTE, OWN: how many sizes follow */
     int64_t sizes[8];           /* INPUT: a sample's; RESHAPE: the output's, one may be -1 for what is left; PERMUTE: the
@@ -253,7 +276,7 @@ typedef struct martlet_layer {
     double rate;                /* DROPOUT: 0.5; 0 <= rate < 1. GAUSSIAN_NOISE: 0.5; 0 or more */
     double slope;               /* LEAKY_RELU: 0.01; 0 or more */
     double momentum;            /* BATCH_NORM: 0.99; 0 <= momentum <= 1 */
-    double epsilon;             /* BATCH_NORM, LAYER_NORM, GROUP_NORM: 1e-3; more than 0 */
+    double epsilon;             /* BATCH_NORM, LAYER_NORM, GROUP_NORM: 1e-3; RMS_NORM: 1e-6; more than 0 */
     int32_t kernel_initializer; /* MARTLET_INITIALIZER_GLOROT_UNIFORM */
     int32_t bias_initializer;   /* MARTLET_INITIALIZER_ZEROS */
     double kernel_value;        /* what the initialisers that ask for a value take: 0 */
@@ -265,7 +288,7 @@ typedef struct martlet_layer {
                                    negative: -1 */
     int32_t reserved;           /* 0 */
     double scale;               /* RESCALING: 1 */
-    double offset;              /* RESCALING: 0; RANDOM_TRANSLATION with pads: what stands around images: 0 */
+    double offset;              /* RESCALING, MASKING: 0; RANDOM_TRANSLATION with pads: what stands around images: 0 */
     int64_t output_padding[2];  /* CONV2D_TRANSPOSE: rows and columns more at the end, to 2^20; -1, as many as make the output
                                    (in - 1) s + max(span, s) with VALID, in s with SAME, none with EXPLICIT: -1, -1 */
     double l1;                  /* DENSE, convolutions, LSTM, EMBEDDING: l1 sum |w| + l2 sum w^2 over the kernel, or table, */

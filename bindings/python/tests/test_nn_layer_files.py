@@ -28,6 +28,8 @@ def _format_put_back() -> Iterator[None]:
 
 KEPT: dict[str, Callable[[Any], Any]] = LAYERS | {
     "GroupNormalization, axis": lambda library: library.GroupNormalization(2, axis=3 - 2 * is_first()),
+    "RMSNormalization": lambda library: library.RMSNormalization(),
+    "RMSNormalization, frozen": lambda library: library.RMSNormalization(epsilon=0.1, trainable=False),
     "GaussianNoise": lambda library: library.GaussianNoise(0.25),
     "RandomFlip": lambda library: library.RandomFlip("vertical"),
     "RandomCrop": lambda library: library.RandomCrop(5, 4),

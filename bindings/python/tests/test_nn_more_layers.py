@@ -44,6 +44,12 @@ def test_layers_beside_kerass(name: str) -> None:
     alike(over(LAYERS[name]), IMAGES)
 
 
+def test_rms_norms_beside_kerass() -> None:
+    """Which go out to neither ONNX nor C."""
+    for epsilon in (1e-6, 0.1):
+        alike(over(lambda library, epsilon=epsilon: library.RMSNormalization(epsilon=epsilon)), IMAGES)
+
+
 @pytest.mark.parametrize("name", ["elu", "selu", "softplus", "hard_sigmoid", "mish", "exponential"])
 def test_activations_beside_kerass(name: str) -> None:
     alike(over(lambda library: library.Conv2D(3, 2, activation=name)), IMAGES)

@@ -98,7 +98,8 @@ def test_regularizers_and_their_configs() -> None:
     "name",
     ["ZeroPadding2D", "UpSampling2D", "Rescaling", "GaussianNoise", "RandomFlip", "RandomCrop", "RandomTranslation",
      "GroupNormalization", "DepthwiseConv2D", "SeparableConv2D", "Conv2DTranspose", "ELU", "Dense", "Conv2D", "Conv1D",
-     "LSTM", "GRU", "SimpleRNN", "Orthogonal", "VarianceScaling", "L1", "L2", "L1L2"],
+     "LSTM", "GRU", "SimpleRNN", "Masking", "Bidirectional", "RMSNormalization", "Orthogonal", "VarianceScaling",
+     "L1", "L2", "L1L2"],
 )  # fmt: skip
 def test_arguments_and_defaults_are_kerass(name: str) -> None:
     places = [(nn, keras.layers), (nn, keras.initializers), (regularizers, keras.regularizers)]

@@ -16,6 +16,7 @@ from martlet.nn._configs import clone_model
 from martlet.nn._files import load_model
 from martlet.nn._formats import get_data_format, set_data_format
 from martlet.nn._layer import Layer
+from martlet.nn.attention import MultiHeadAttention, PositionEmbedding
 from martlet.nn.augmentations import (
     GaussianNoise,
     RandomCrop,
@@ -25,6 +26,7 @@ from martlet.nn.augmentations import (
     UpSampling2D,
     ZeroPadding2D,
 )
+from martlet.nn.bidirectional import Bidirectional
 from martlet.nn.callbacks import (
     BackupAndRestore,
     Callback,
@@ -107,7 +109,7 @@ from martlet.nn.merging import Add, Concatenate, Multiply, add, concatenate, mul
 from martlet.nn.metrics import TopK
 from martlet.nn.model import Model
 from martlet.nn.modules import from_torch, to_torch
-from martlet.nn.normalizations import BatchNormalization, LayerNormalization, Normalization
+from martlet.nn.normalizations import BatchNormalization, LayerNormalization, Normalization, RMSNormalization
 from martlet.nn.optimizers import (
     SGD,
     Adadelta,
@@ -123,7 +125,7 @@ from martlet.nn.optimizers import (
     RMSprop,
 )
 from martlet.nn.own_layers import Lambda, OwnLayer
-from martlet.nn.recurrent import GRU, LSTM, SimpleRNN
+from martlet.nn.recurrent import GRU, LSTM, Masking, SimpleRNN
 from martlet.nn.sequences import (
     AveragePooling1D,
     AvgPool1D,
@@ -161,6 +163,7 @@ __all__ = [
     "AvgPool2D",
     "BackupAndRestore",
     "BatchNormalization",
+    "Bidirectional",
     "BinaryCrossentropy",
     "CSVLogger",
     "Callback",
@@ -213,6 +216,7 @@ __all__ = [
     "LecunUniform",
     "Lion",
     "LogCosh",
+    "Masking",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPooling1D",
@@ -221,6 +225,7 @@ __all__ = [
     "MeanSquaredError",
     "Model",
     "ModelCheckpoint",
+    "MultiHeadAttention",
     "Multiply",
     "Muon",
     "Nadam",
@@ -230,6 +235,8 @@ __all__ = [
     "OwnLayer",
     "Permute",
     "Poisson",
+    "PositionEmbedding",
+    "RMSNormalization",
     "RMSprop",
     "RandomCrop",
     "RandomFlip",

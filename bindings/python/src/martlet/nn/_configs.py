@@ -55,6 +55,8 @@ def _plain(value: Any) -> Any:
         return initializers.serialize(value)
     if isinstance(value, Regularizer):
         return regularizers.serialize(value)
+    if isinstance(value, Layer):
+        return plain(value)
     return [_plain(one) for one in value] if isinstance(value, tuple | list) else value
 
 
@@ -105,16 +107,22 @@ def layer_of(kind: type[Layer], config: Any) -> Layer:
     if not isinstance(config, Mapping):
         raise DTypeError(f"config is {config!r}; wanted what get_config gave, a dict")
     given = dict(config)
-    others = {name: given.pop(name) for name in ("data_format",) if name not in inspect.signature(kind).parameters
-              and name in given}  # fmt: skip
+    known = inspect.signature(kind).parameters
+    others = {name: given.pop(name) for name in _LATER if name not in known and name in given}
     for name, value in given.items():
-        if isinstance(value, Mapping):
+        if isinstance(value, Mapping) and value.get("class_name") in _CLASSES:
+            given[name] = entry_of(value)
+        elif isinstance(value, Mapping):
             kind_of = regularizers if regularizers.is_one(value) else initializers
             given[name] = kind_of.deserialize(value, name)
     layer = kind(**given)
     for name, value in others.items():
         setattr(layer, name, value)
     return layer
+
+
+# What a layer has beside its arguments.
+_LATER = ("data_format", "use_causal_mask")
 
 
 def model_of(kind: type[Model], config: Any, custom: Mapping[str, type] | None = None) -> Model:

@@ -123,6 +123,12 @@ def _layer_norm(line: Line, data_format: str) -> Layer:
     )
 
 
+def _rms_norm(line: Line, data_format: str) -> Layer:
+    if line["flags"] & _ffi_models.NO_SCALE:
+        raise ValueError("it has no scale, which no class has")
+    return normalizations.RMSNormalization(epsilon=line["epsilon"], trainable=not line["flags"] & _ffi_models.FROZEN)
+
+
 def _group_norm(line: Line, data_format: str) -> Layer:
     flags = line["flags"]
     layer = GroupNormalization(
@@ -166,7 +172,7 @@ def _embedding(line: Line, data_format: str) -> Layer:
     flags = line["flags"]
     return sequences.Embedding(
         line["vocabulary"], line["units"], initializer, _penalty(line), trainable=not flags & _ffi_models.FROZEN,
-        sparse=bool(flags & _ffi_models.SPARSE),
+        sparse=bool(flags & _ffi_models.SPARSE), mask_zero=bool(flags & _ffi_models.MASK_ZERO),
     )  # fmt: skip
 
 
@@ -239,6 +245,7 @@ MAKERS: dict[int, Any] = {
     _ffi_models.LAYER_LSTM: _recurrent(recurrent.LSTM),
     _ffi_models.LAYER_GRU: _recurrent(recurrent.GRU),
     _ffi_models.LAYER_SIMPLE_RNN: _recurrent(recurrent.SimpleRNN),
+    _ffi_models.LAYER_MASKING: lambda line, data_format: recurrent.Masking(line["offset"]),
     _ffi_models.LAYER_CONV1D: _conv1d,
     _ffi_models.LAYER_MAX_POOL1D: _pool1d(sequences.MaxPooling1D),
     _ffi_models.LAYER_AVERAGE_POOL1D: _pool1d(sequences.AveragePooling1D),
@@ -246,6 +253,7 @@ MAKERS: dict[int, Any] = {
     _ffi_models.LAYER_GLOBAL_MAX_POOL1D: lambda line, data_format: sequences.GlobalMaxPooling1D(_formats.LAST),
     _ffi_models.LAYER_LAYER_NORM: _layer_norm,
     _ffi_models.LAYER_GROUP_NORM: _group_norm,
+    _ffi_models.LAYER_RMS_NORM: _rms_norm,
     _ffi_models.LAYER_DEPTHWISE_CONV2D: _depthwise,
     _ffi_models.LAYER_CONV2D_TRANSPOSE: _transposed,
     _ffi_models.LAYER_ZERO_PADDING2D: _zeros,

@@ -31,6 +31,8 @@ _PASSED_OVER = {
 # Of layers that are called as Keras's, and predict something else.
 _OTHERWISE = {
     "RandomCrop": "it makes whole images smaller when it predicts, and takes their middle here",
+    "MultiHeadAttention": "what it is called with is not led over",
+    "Bidirectional": "its two layers are not led over",
     **dict.fromkeys(("Lambda", "OwnLayer"), "a function of one's own computes it, in arrays of another kind"),
 }
 

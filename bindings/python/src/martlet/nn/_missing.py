@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 _NO_RECURRENCE = "wanted LSTM, GRU or SimpleRNN, or a model of torch with martlet.torch's optimizers"
-_NO_ATTENTION = "there is no attention here: wanted a model of torch with martlet.torch's optimizers"
+_NO_ATTENTION = "wanted MultiHeadAttention, or a model of torch with martlet.torch's optimizers"
 _NO_VOLUMES = "there are no volumes here: wanted the layer of two dimensions, with depth among the channels"
 _NO_SEQUENCES = "wanted it of images of one row, as Conv2DTranspose, UpSampling2D and ZeroPadding2D have it, by Reshape"
 _NO_DEPTHWISE = (
@@ -23,10 +23,10 @@ _MOVED = "wanted the same by Reshape, Permute and Concatenate, or done to the ar
 
 _INSTEAD: dict[str, str] = {
     **dict.fromkeys(
-        ("RNN", "LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells", "Bidirectional",
-         "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "TimeDistributed", "Masking"), _NO_RECURRENCE),
+        ("RNN", "LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells",
+         "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "TimeDistributed"), _NO_RECURRENCE),
     **dict.fromkeys(
-        ("Attention", "AdditiveAttention", "MultiHeadAttention", "GroupQueryAttention", "Dot", "dot", "EinsumDense"),
+        ("Attention", "AdditiveAttention", "GroupQueryAttention", "Dot", "dot", "EinsumDense"),
         _NO_ATTENTION),
     **dict.fromkeys(
         ("Conv3D", "Convolution3D", "MaxPooling3D", "MaxPool3D", "AveragePooling3D", "AvgPool3D",
@@ -61,7 +61,7 @@ _INSTEAD: dict[str, str] = {
          "ActivityRegularization"),
         "wanted Dropout or GaussianNoise, a kernel_regularizer, or an optimizer's weight_decay"),
     **dict.fromkeys(
-        ("RMSNormalization", "SpectralNormalization", "UnitNormalization"),
+        ("SpectralNormalization", "UnitNormalization"),
         "wanted BatchNormalization, LayerNormalization or GroupNormalization"),
     **dict.fromkeys(
         ("AdaptiveAveragePooling1D", "AdaptiveAveragePooling2D", "AdaptiveMaxPooling1D", "AdaptiveMaxPooling2D"),

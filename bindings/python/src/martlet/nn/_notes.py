@@ -16,6 +16,8 @@ from martlet._model import Model as Native
 from martlet.nn import _configs
 from martlet.nn._compilation import Compilation
 from martlet.nn._layer import Layer
+from martlet.nn.attention import MultiHeadAttention
+from martlet.nn.bidirectional import Bidirectional
 from martlet.nn.convolutions import SeparableConv2D
 from martlet.nn.hashing import Hashing
 from martlet.nn.losses import OwnLoss
@@ -94,7 +96,8 @@ def text_of(notes: dict[str, Any]) -> Any:
 
 def _is_one_node(entry: Any) -> bool:
     """Whether what the library's words say of a node is all that there is of an entry."""
-    return isinstance(entry, Layer) and not isinstance(entry, SeparableConv2D | OwnLayer)
+    parts = SeparableConv2D | Bidirectional | MultiHeadAttention | OwnLayer
+    return isinstance(entry, Layer) and not isinstance(entry, parts)
 
 
 def _of_graph(config: dict[str, Any], entry: Any) -> dict[str, Any]:

@@ -78,6 +78,8 @@ def _dense(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
 
 
 def _embedding(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
+    if node.said["flags"] & kinds.MASK_ZERO:
+        raise UnsupportedError(f"layer {node.name!r} has mask_zero, and masks do not go out; wanted mask_zero=False")
     table = graph.constant(f"{node.owner}/embeddings", node.arrays["embeddings"])
     tensor = graph.add("Gather", table, graph.plain(reads[0]))
     return Value(tensor, node.sizes, plain(len(node.sizes)))

@@ -51,6 +51,9 @@ def _recurrent(
     graph: Graph, node: Laid, value: Value, operator: str, order: Sequence[int], numbers: Sequence[int], **more: Any
 ) -> Value:
     units, flags = node.said["units"], node.said["flags"]
+    if flags & _ffi_models.INPUT_ORDER:
+        raise UnsupportedError(f"layer {node.name!r} goes backwards and gives its states in the order of what it "
+                               "reads, which does not go out; wanted one way")  # fmt: skip
     tensor = graph.add("Transpose", graph.plain(value), perm=[1, 0, 2])
     if flags & _ffi_models.GO_BACKWARDS:
         ends = [graph.whole(name, [number]) for name, number in (("last", -1), ("first", -(2**31)), ("steps", 0))]

@@ -2,6 +2,7 @@
 
 from martlet.nn import _missing
 from martlet.nn._layer import Layer
+from martlet.nn.attention import MultiHeadAttention, PositionEmbedding
 from martlet.nn.augmentations import (
     GaussianNoise,
     RandomCrop,
@@ -23,6 +24,7 @@ from martlet.nn.basic import (
     Reshape,
     Softmax,
 )
+from martlet.nn.bidirectional import Bidirectional
 from martlet.nn.convolutions import (
     Conv2DTranspose,
     Convolution2DTranspose,
@@ -46,9 +48,9 @@ from martlet.nn.images import (
 )
 from martlet.nn.inputs import Input, InputLayer
 from martlet.nn.merging import Add, Concatenate, Multiply, add, concatenate, multiply
-from martlet.nn.normalizations import BatchNormalization, LayerNormalization, Normalization
+from martlet.nn.normalizations import BatchNormalization, LayerNormalization, Normalization, RMSNormalization
 from martlet.nn.own_layers import Lambda, OwnLayer
-from martlet.nn.recurrent import GRU, LSTM, SimpleRNN
+from martlet.nn.recurrent import GRU, LSTM, Masking, SimpleRNN
 from martlet.nn.sequences import (
     AveragePooling1D,
     AvgPool1D,
@@ -75,6 +77,7 @@ __all__ = [
     "AvgPool1D",
     "AvgPool2D",
     "BatchNormalization",
+    "Bidirectional",
     "Concatenate",
     "Conv1D",
     "Conv2D",
@@ -104,14 +107,18 @@ __all__ = [
     "Layer",
     "LayerNormalization",
     "LeakyReLU",
+    "Masking",
     "MaxPool1D",
     "MaxPool2D",
     "MaxPooling1D",
     "MaxPooling2D",
+    "MultiHeadAttention",
     "Multiply",
     "Normalization",
     "OwnLayer",
     "Permute",
+    "PositionEmbedding",
+    "RMSNormalization",
     "RandomCrop",
     "RandomFlip",
     "RandomTranslation",

@@ -124,13 +124,47 @@ class LayerNormalization(Layer):
         self.scale = _arguments.flag(scale, f"scale of {self}")
 
     def _lay(self, graph: Graph, name: str) -> int:
-        graph.straighten()
-        if self.axis not in (-1, len(graph.sizes)):
-            raise UnsupportedError(f"layer {name!r}: axis is {self.axis}, and only the last one, -1, is served; wanted "
-                                   "a Permute before it that moves the axis there")  # fmt: skip
+        _last_axis(self.axis, graph, name)
         flags = self._frozen_flag | (0 if self.center else _ffi_models.NO_BIAS)
         flags |= 0 if self.scale else _ffi_models.NO_SCALE
         return graph.add(_ffi_models.LAYER_LAYER_NORM, name, flags=flags, epsilon=self.epsilon)
+
+
+class RMSNormalization(Layer):
+    """gamma x / sqrt(mean of x^2 + epsilon), with the mean of each row, the last size (Zhang and Sennrich, 2019).
+
+    axis, trainable  as LayerNormalization's
+    epsilon          more than 0
+
+    The shape stays. Weights: gamma, (the last size,).
+    """
+
+    def __init__(
+        self,
+        axis: int = -1,
+        epsilon: float = 1e-6,
+        *,
+        name: str | None = None,
+        input_shape: Any = None,
+        trainable: bool = True,
+    ) -> None:
+        super().__init__(name=name, input_shape=input_shape, trainable=trainable)
+        self.axis = _arguments.integer(axis, f"axis of {self}", -8)
+        self.epsilon = _arguments.within(epsilon, f"epsilon of {self}", 0, math.inf)
+        if self.epsilon == 0:
+            raise ArgumentError(f"epsilon of {self} is 0; wanted more than 0")
+
+    def _lay(self, graph: Graph, name: str) -> int:
+        _last_axis(self.axis, graph, name)
+        return graph.add(_ffi_models.LAYER_RMS_NORM, name, flags=self._frozen_flag, epsilon=self.epsilon)
+
+
+def _last_axis(axis: int, graph: Graph, name: str) -> None:
+    """Makes what is read lie as the user sees it, and refuses another axis than the last."""
+    graph.straighten()
+    if axis not in (-1, len(graph.sizes)):
+        raise UnsupportedError(f"layer {name!r}: axis is {axis}, and only the last one, -1, is served; wanted "
+                               "a Permute before it that moves the axis there")  # fmt: skip
 
 
 class Normalization(Layer):

@@ -1,5 +1,7 @@
-"""Layers that read a sequence step by step: LSTM, GRU, SimpleRNN. Their arguments are Keras's by name and default, as
-far as they are listed."""
+"""Layers that read a sequence step by step: LSTM, GRU, SimpleRNN; and Masking, which hides steps from them.
+
+Their arguments are Keras's by name and default, as far as they are listed. bidirectional.py reads from both ends.
+"""
 
 from __future__ import annotations
 
@@ -62,8 +64,12 @@ class Recurrent(Layer):
 
     def _lay(self, graph: Graph, name: str) -> int:
         graph.sequence(_formats.LAST, name)
+        return self._add(graph, name)
+
+    def _add(self, graph: Graph, name: str, more: int = 0) -> int:
+        """Adds its node; more: flags beside its own."""
         fields = weighted(self) | self._further_fields()
-        fields["flags"] |= self._flags()
+        fields["flags"] |= self._flags() | more
         return graph.add(
             self._kind,
             name,
@@ -74,6 +80,28 @@ class Recurrent(Layer):
             recurrent_value=self.recurrent_initializer.value,
             **fields,
         )
+
+
+class Masking(Layer):
+    """Hides the steps of a sequence whose features all are mask_value: LSTM, GRU, SimpleRNN and Bidirectional behind it
+    pass over them, and give the state as it was. The steps become zeros; the shape stays.
+
+    Dense, activations, Dropout, GaussianNoise, LayerNormalization, Rescaling and Normalization hand the mask on, as
+    Keras's do, and so do a recurrent layer that returns sequences, and Add, Multiply and Concatenate of nodes with the
+    same mask. Convolutions, pools and layers that move elements drop it. BatchNormalization, GroupNormalization,
+    GlobalAveragePooling1D and nodes with several masks, with which Keras does more, raise UnsupportedError, and so does
+    training for an output that has a mask.
+    """
+
+    _words = Layer._words | {"offset": "mask_value"}
+
+    def __init__(self, mask_value: float = 0.0, *, name: str | None = None, input_shape: Any = None) -> None:
+        super().__init__(name=name, input_shape=input_shape)
+        self.mask_value = _arguments.real(mask_value, f"mask_value of {self}")
+
+    def _lay(self, graph: Graph, name: str) -> int:
+        graph.sequence(_formats.LAST, name)
+        return graph.add(_ffi_models.LAYER_MASKING, name, offset=self.mask_value)
 
 
 class LSTM(Recurrent):

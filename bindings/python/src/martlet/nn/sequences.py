@@ -9,7 +9,7 @@ from numbers import Integral
 from typing import Any
 
 from martlet import _arguments, _ffi_models
-from martlet._errors import DTypeError, UnsupportedError
+from martlet._errors import DTypeError
 from martlet.nn import activations, initializers, regularizers
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph
@@ -24,8 +24,9 @@ class Embedding(Layer):
     output_dim                columns
     embeddings_initializer    as Dense's kernel_initializer; "uniform" is within 0.05
     embeddings_regularizer    as Dense's kernel_regularizer
-    mask_zero                 Keras's argument; True raises UnsupportedError, and so does another embeddings_constraint
-                              than None
+    mask_zero                 whether 0 stands for no step: LSTM and its like pass over such steps, behind layers that
+                              hand a mask on, as Masking says. Samples are sequences then, (steps,)
+    others                    Keras's argument embeddings_constraint: another than None raises UnsupportedError
     trainable                 as Layer's
     sparse                    torch.nn.Embedding's argument: True steps those rows alone that a batch names, with their
                               moments, as torch.optim.SparseAdam does: quicker where the table is large. With an
@@ -63,9 +64,6 @@ class Embedding(Layer):
         self.embeddings_initializer = initializers.get(embeddings_initializer, f"embeddings_initializer of {self}")
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer, f"embeddings_regularizer of {self}")
         self.mask_zero = _arguments.flag(mask_zero, f"mask_zero of {self}")
-        if self.mask_zero:
-            raise UnsupportedError(f"mask_zero of {self} is True, and no layer here reads a mask; wanted False, with a "
-                                   "row of its own for what fills up")  # fmt: skip
 
     def _lay(self, graph: Graph, name: str) -> int:
         graph.reads_rows(self.input_dim, name)
@@ -74,7 +72,9 @@ class Embedding(Layer):
             name,
             vocabulary=self.input_dim,
             units=self.output_dim,
-            flags=self._frozen_flag | (_ffi_models.SPARSE if self.sparse else 0),
+            flags=self._frozen_flag
+            | (_ffi_models.SPARSE if self.sparse else 0)
+            | (_ffi_models.MASK_ZERO if self.mask_zero else 0),
             kernel_initializer=self.embeddings_initializer.number,
             kernel_value=self.embeddings_initializer.value,
             **regularizers.factors(self.embeddings_regularizer),

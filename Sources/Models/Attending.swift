@@ -1,0 +1,50 @@
+// Attention over several heads: each place of a sequence takes of values as much as its query says of their keys.
+import MartletCompute
+import MartletKernelInterface
+import MartletPlatform
+
+final class Attending: Operation {
+    private let heads: Int
+    private let isCausal: Bool
+
+    /// - Parameter inputs: queries, keys and values, and where there is one the mask of keys and values.
+    init(_ layer: Layer, inputs: [Shape], _ subject: String) throws(MartletError) {
+        let heads = layer.groups
+        self.heads = heads
+        isCausal = layer.flags.contains(.causal)
+        let (query, key, value) = (inputs[0], inputs[1], inputs[2])
+        let areSequences = inputs.prefix(3).allSatisfy { $0.rank == 2 && $0.last % heads == 0 }
+        guard areSequences, key.last == query.last, value[0] == key[0] else {
+            throw MartletError(
+                .shape,
+                "\(subject) reads queries of \(query), keys of \(key) and values of \(value); expected (places, features) each, "
+                    + "features in \(heads) groups, keys as long as queries and as many values")
+        }
+        // What is kept for each sample.
+        _ = try Shape([2 * heads, inputs[0][0], inputs[1][0]], "\(subject)'s weights")
+        super.init(inputs: inputs, output: try Shape([inputs[0][0], inputs[2].last], subject))
+    }
+
+    override var needsInput: Bool { true }
+    override func savedCount(batch: Int) -> Int { 2 * weightCount(batch) }
+
+    private func weightCount(_ batch: Int) -> Int { batch * heads * inputs[0][0] * inputs[1][0] }
+
+    private func attention(_ pass: ForwardPass) -> Attention {
+        unsafe Attention(
+            batch: pass.batch, heads: heads, queries: inputs[0][0], keys: inputs[1][0], size: inputs[0].last / heads,
+            valueSize: inputs[2].last / heads, isCausal: isCausal, query: pass.input(0), key: pass.input(1),
+            value: pass.input(2), mask: inputs.count > 3 ? pass.input(3) : nil, weights: pass.saved)
+    }
+
+    override func forward(_ pass: ForwardPass) { unsafe pass.execution.attend(attention(pass), out: pass.output) }
+
+    override func backward(_ pass: BackwardPass) {
+        let forward = unsafe pass.forward
+        unsafe forward.execution.attendBack(
+            attention(forward),
+            AttentionGradients(
+                output: pass.gradient, query: pass.inputGradient(0), key: pass.inputGradient(1),
+                value: pass.inputGradient(2), work: forward.saved + weightCount(forward.batch)))
+    }
+}
