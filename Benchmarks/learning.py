@@ -44,6 +44,7 @@ class Way:
 
 WAYS = (
     Way("fp32", {}),
+    Way("16-bit state", {"state_dtype": "fp16"}, bound=1),
     Way("8-bit state", {"state_dtype": "int8"}, bound=1),
     Way("4-bit state", {"state_dtype": "int4"}, bound=3),
     Way("bf16, stochastic", {"low_precision": "stochastic"}, torch.bfloat16, 1),

@@ -1,4 +1,4 @@
-"""What the tests share: a subprocess with this package, and settings put back after each test."""
+"""What the tests share: a subprocess with this package, the seeds of peers, and settings put back after each test."""
 
 from __future__ import annotations
 
@@ -47,6 +47,15 @@ def run_python() -> Run:
         return done
 
     return run
+
+
+@pytest.fixture(autouse=True)
+def _peers_seeded() -> None:
+    """Peers that are loaded draw the same numbers whatever tests have run before."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(autouse=True)
