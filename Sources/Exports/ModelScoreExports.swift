@@ -42,6 +42,27 @@ public func martlet_model_outputs_set(_ model: OpaquePointer!, _ nodes: UnsafePo
     }
 }
 
+@implementation @_cdecl("martlet_model_sizes_set")
+public func martlet_model_sizes_set(_ model: OpaquePointer!, _ sizes: UnsafePointer<Int64>!, _ count: Int64)
+    -> martlet_status
+{
+    unsafe withModel("martlet_model_sizes_set", model) { model throws(MartletError) in
+        let ranks = (0..<model.inputCount).map { model.inputShape($0).rank }
+        let wanted = ranks.reduce(0, +)
+        guard count == Int64(wanted) else {
+            throw MartletError(.argument, "count is \(count); expected \(wanted), the sizes of all inputs")
+        }
+        let sizes = try unsafe required(sizes, "sizes")
+        var start = 0
+        var shapes: [Shape] = []
+        for rank in ranks {
+            shapes.append(try Shape((start..<start + rank).map { unsafe Int(sizes[$0]) }, "sizes"))
+            start += rank
+        }
+        try model.resize(shapes)
+    }
+}
+
 @implementation @_cdecl("martlet_model_output_count")
 public func martlet_model_output_count(_ model: OpaquePointer!, _ out_count: UnsafeMutablePointer<Int64>!)
     -> martlet_status

@@ -248,6 +248,13 @@ public final class Model {
         !nodes.contains { $0.name.string.utf8.elementsEqual(name.utf8) }
     }
 
+    /// Becomes what another model is, of the same nodes over inputs of other sizes.
+    func takeSizes(of other: Model) {
+        workspaces.removeAll()
+        for (node, new) in zip(nodes, other.nodes) { node.resize(new) }
+        graph = other.graph
+    }
+
     // MARK: - What comes in and out
 
     /// The shape of a sample of the first input, and of what the model's first output gives for one of each.

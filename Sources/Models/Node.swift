@@ -7,7 +7,7 @@ package final class Node {
     package let layer: Layer
     package let inputs: [Int]
     private let inputNumbers: ZeroedMemory
-    package let output: Shape
+    package fileprivate(set) var output: Shape
     /// The value that it gives, among those of the graph.
     let value: Int
     /// Which of these says what steps of it are seen; nil: all are.
@@ -34,6 +34,9 @@ package final class Node {
     package var inputList: UnsafeMutablePointer<Int32> {
         unsafe inputNumbers.base.assumingMemoryBound(to: Int32.self)
     }
+
+    /// Gives what another node does, which is the same over inputs of other sizes.
+    func resize(_ other: Node) { output = other.output }
 
     /// Memory with these in it. Throws `.memory`.
     static func numbers(_ inputs: [Int]) throws(MartletError) -> ZeroedMemory {

@@ -12,7 +12,7 @@ import MartletPlatform
     private let rowCount: Int
     private let columns: Int
     /// The operations that read it: each one's number, the value that names rows, and its elements of a sample.
-    private let uses: [(step: Int, value: Int, elements: Int)]
+    private var uses: [(step: Int, value: Int, elements: Int)]
     /// Of the latest batch, in order, each once; and room for others.
     private var numbers = RawList<Int64>()
     private var spare = RawList<Int64>()
@@ -36,6 +36,12 @@ import MartletPlatform
             uses: other.uses)
     }
 
+    /// The same table where samples name it as often as in another graph of the same operations.
+    func resize(_ graph: Graph) {
+        uses = uses.map { ($0.step, $0.value, graph.steps[$0.step].operation.input.elementCount) }
+        batch = 0
+    }
+
     /// Takes memory for batches of as many samples. Throws `.memory`.
     func reserve(_ batch: Int) throws(MartletError) {
         if batch <= self.batch { return }
@@ -47,7 +53,7 @@ import MartletPlatform
         let keys = try unsafe ZeroedMemory(count: count + 1, stride: TouchedRows.bytesPerKey)
         try numbers.reserve(max(0, min(rowCount, count) - numbers.count))
         // Keys are put in order by the optimizer too, of rows that are named once.
-        (most, self.batch) = (min(rowCount, count), batch)
+        (most, self.batch) = (max(most, min(rowCount, count)), batch)
         unsafe touched = nil
         self.keys = consume keys
     }

@@ -9,7 +9,7 @@ final class Tally {
     /// The most classes whose pairs are counted.
     static var mostClasses: Int { 1024 }
 
-    private let scoring: Scoring
+    private var scoring: Scoring
     private var samples = 0
     private var loss = 0.0
     /// Of accuracies and errors, which are means.
@@ -40,6 +40,20 @@ final class Tally {
         }
         if metrics.has(.r2) { for _ in 0..<scoring.shape.elementCount { try spreads.append(Spread()) } }
     }
+
+    /// Throws `.unsupported` where it counts for each class, or each element of a sample, and these would be others.
+    func check(_ other: Scoring) throws(MartletError) {
+        let isSame = counts.count == 0 || other.classCount == classCount
+        guard isSame && (spreads.count == 0 || other.shape.elementCount == spreads.count) else {
+            throw MartletError(
+                .unsupported,
+                "the metrics R2, PRECISION, RECALL and F1 count by the elements of \(scoring.shape), which would be "
+                    + "\(other.shape); expected others, or outputs of one size")
+        }
+    }
+
+    /// Goes on with outputs of other sizes, which were checked.
+    func resize(_ scoring: Scoring) { self.scoring = scoring }
 
     /// Makes room for so many samples more. Throws `.memory`.
     func reserve(samples count: Int) throws(MartletError) {

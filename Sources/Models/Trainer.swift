@@ -11,8 +11,8 @@ import MartletPlatform
     let optimizer: Optimizer
     let gradients: FlatBuffer
     /// How each output is scored, and in which order: that of the values that the losses read.
-    let scorings: [Scoring]
-    let order: [Int]
+    private(set) var scorings: [Scoring]
+    private(set) var order: [Int]
     let hasMetrics: Bool
     let penalties: [Penalty]
     /// Sums over the samples of the training under way, or the last, and over those of the last evaluation.
@@ -66,7 +66,7 @@ import MartletPlatform
             scorings.append(try Scoring(one, model, output: number, Training.prefix(number, of: settings.count)))
         }
         self.scorings = scorings
-        order = scorings.indices.sorted { (scorings[$0].value, $0) < (scorings[$1].value, $1) }
+        order = Self.order(scorings)
         hasMetrics = settings.contains { !$0.metrics.isEmpty }
         penalties = model.penalties(built.parameterViews, of: scorings.map(\.value))
         training = try Tallies(scorings)
@@ -85,6 +85,17 @@ import MartletPlatform
         if gradients.count == 0 { return }
         try layouts.reserve(parameters.reduce(0) { $0 + 2 * $1.sizes.count })
         for parameter in parameters { try add(parameter, built) }
+    }
+
+    private static func order(_ scorings: [Scoring]) -> [Int] {
+        scorings.indices.sorted { (scorings[$0].value, $0) < (scorings[$1].value, $1) }
+    }
+
+    /// Goes on with outputs of other sizes: memory is planned when the next batch comes.
+    func forgetPlans(_ scorings: [Scoring]) {
+        self.scorings = scorings
+        order = Self.order(scorings)
+        (plan, inputs, scores, hand) = (nil, nil, [], nil)
     }
 
     /// Gives the optimizer a parameter; there is room for its layout.

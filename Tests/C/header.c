@@ -296,6 +296,7 @@ static const any_function functions[] = {
     (any_function)martlet_training_init,
     (any_function)martlet_metric_name,
     (any_function)martlet_model_outputs_set,
+    (any_function)martlet_model_sizes_set,
     (any_function)martlet_model_output_count,
     (any_function)martlet_model_output_get,
     (any_function)martlet_model_score_get,

@@ -128,6 +128,11 @@ GOOD(model_outputs_set) {
     w->m.nodes[0] = 1, w->m.nodes[1] = 2;
     a->model = w->m.flat, a->nodes = w->m.nodes, a->count = 2;
 }
+GOOD(model_sizes_set) {
+    add_dense(w->m.flat, FEATURES);
+    w->sizes[0] = FEATURES;
+    a->model = w->m.flat, a->sizes = w->sizes, a->count = 1;
+}
 static int32_t own(UNUSED void *user, UNUSED const martlet_own_pass *pass) { return 1; }
 GOOD(model_own_set) {
     martlet_layer layer = network_layer(MARTLET_LAYER_OWN, 2, MARTLET_ACTIVATION_LINEAR);

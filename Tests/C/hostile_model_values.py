@@ -391,6 +391,17 @@ def outputs_values(name: str) -> Iterator[Value]:
         yield "one", "a->count = 1;", "OK"
 
 
+def sizes_values(name: str) -> Iterator[Value]:
+    """Other sizes of a model's inputs, where a dense layer reads the last."""
+    if name == "sizes":
+        yield "NULL", "a->sizes = NULL;", "NULL"
+        yield "misaligned", "a->sizes = (void *)((char *)w->scratch + 4);", "ALIGNMENT"
+        yield from assign("w->sizes[0]", (-1, 0, 1, 3, 1 << 41, *INT64, *HUGE), "SHAPE")
+        yield "at a page's end", "a->sizes = at_page_end((const char *)(const int64_t[]){FEATURES}, 8);", "OK"
+    else:
+        yield from assign("a->count", (0, -1, 2, 1 << 20, *INT64, *HUGE), "ARGUMENT")
+
+
 def group_values(name: str) -> Iterator[Value]:
     """Groups of parameters, and which view is of which."""
     if name == "groups":
@@ -446,6 +457,8 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         yield "NULL", f"a->{name} = NULL;", "OK"
     elif function.endswith("outputs_set"):
         yield from outputs_values(name)
+    elif function.endswith("sizes_set"):
+        yield from sizes_values(name)
     elif name in ("sizes", "inputs"):
         yield from input_values(name)
     elif name == "x":

@@ -259,7 +259,7 @@ static void busy(void) {
         martlet_model_export(m, "busy.c"),
         martlet_model_differentiate(m, NULL, &data->x, &data->y, NULL, 0), martlet_model_step(m),
         martlet_model_forward(m, NULL, out, LENGTH(out), &data->x, NULL, NULL, NULL, 0), martlet_model_backward(m, out, LENGTH(out), NULL),
-        martlet_model_own_set(m, 1, NULL, NULL),
+        martlet_model_own_set(m, 1, NULL, NULL),                   martlet_model_sizes_set(m, (const int64_t[]){1}, 1),
         martlet_model_outputs_set(m, &node.kind, 1),               martlet_model_tally_set(m, MARTLET_TRAINING, 1),
         martlet_model_score_get(m, &score, sizeof score, 0),       martlet_model_confusion_get(m, &number, 1, 0, MARTLET_TRAINING),
     };

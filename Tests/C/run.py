@@ -284,6 +284,7 @@ def tests() -> dict[str, Test]:
         "model_rows": program("model_rows", preload="malloc_count"),
         "model_weights": program("model_weights"),
         "model_outputs": program("model_outputs"),
+        "model_lengths": program("model_lengths"),
         "model_by_hand": program("model_by_hand"),
         "model_by_hand_graphs": program("model_by_hand_graphs"),
         "model_export": program("model_export"),

@@ -360,6 +360,7 @@ martlet_model_groups_compile = _checked(
     c_int64,
 )
 martlet_metric_name = _plain("martlet_metric_name", c_char_p, c_int32)
+martlet_model_sizes_set = _checked("martlet_model_sizes_set", MODEL, POINTER(c_int64), c_int64)
 martlet_model_outputs_set = _checked("martlet_model_outputs_set", MODEL, POINTER(c_int32), c_int64)
 martlet_model_own_set = _checked("martlet_model_own_set", MODEL, c_int32, OWN_FUNCTION, c_void_p)
 martlet_model_output_count = _checked("martlet_model_output_count", MODEL, POINTER(c_int64))

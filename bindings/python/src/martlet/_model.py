@@ -7,7 +7,7 @@ leaves it. Each call is its owner's; who holds the owner through several keeps o
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
@@ -391,6 +391,12 @@ class Model:
     def set_outputs(self, nodes: Sequence[int]) -> None:
         """The nodes that the model gives, in this order."""
         _ffi_models.martlet_model_outputs_set(self._token, _memory.int32s(nodes), len(nodes))
+
+    @_alone
+    def set_sizes(self, inputs: Iterable[Sequence[int]]) -> None:
+        """Gives the inputs other sizes: those of a sample of each."""
+        sizes = [size for one in inputs for size in one]
+        _ffi_models.martlet_model_sizes_set(self._token, _memory.int64s(sizes), len(sizes))
 
     @_beside
     def outputs(self) -> list[int]:

@@ -1,0 +1,77 @@
+// Inputs of other sizes for a model that is there: sequences of another length, images of another height. The graph is made
+// anew of the same layers; parameters, moments, counters and what has been tallied stay.
+import MartletPlatform
+
+extension Model {
+    /// Gives the inputs other sizes, one shape for each, of as many sizes as it had: what every call reads from here on.
+    ///
+    /// Throws `.argument` for another count, `.shape` where a layer cannot read these sizes or would have other parameters, and
+    /// `.unsupported` where a layer is the caller's own, or a metric counts by the place in a sample. Nothing has changed then.
+    public func resize(_ shapes: [Shape]) throws(MartletError) {
+        guard shapes.count == inputCount else {
+            throw MartletError(.argument, "there are \(shapes.count) shapes; expected \(inputCount), one for each input")
+        }
+        for (number, shape) in shapes.enumerated() where shape.rank != inputShape(number).rank {
+            throw MartletError(
+                .shape,
+                "input \(number) is given \(shape); expected \(inputShape(number).rank) sizes, as it has")
+        }
+        if shapes.indices.allSatisfy({ shapes[$0] == inputShape($0) }) { return }
+        guard !hasOwn else {
+            throw MartletError(
+                .unsupported, "the model has layers of the caller's own, whose sizes are fixed; expected none")
+        }
+        let other = try resized(shapes)
+        for (node, new) in zip(nodes, other.nodes) where node.first == nil { try checkArrays(node, new, of: other) }
+        try trainer?.resize(other)
+        takeSizes(of: other)
+    }
+
+    /// The same nodes over inputs of other sizes.
+    private func resized(_ shapes: [Shape]) throws(MartletError) -> Model {
+        let other = try Model(input: shapes[0], seed: seed)
+        var number = 0
+        for node in nodes.dropFirst() {
+            var layer = node.layer
+            layer.name = node.name.string
+            if layer.kind == .input {
+                number += 1
+                layer.sizes = shapes[number].list
+            }
+            _ = try other.add(layer, inputs: node.inputs, prefix: "layer.", again: node.first)
+        }
+        if other.outputNodes != outputNodes { try other.setOutputs(outputNodes) }
+        return other
+    }
+
+    /// Throws where a layer's arrays would be others.
+    private func checkArrays(_ node: Node, _ new: Node, of other: Model) throws(MartletError) {
+        let pairs = zip(node.operations, new.operations).map { (graph.steps[$0].operation, other.graph.steps[$1].operation) }
+        for (operation, changed) in pairs {
+            let arrays = operation.parameters + operation.statistics
+            for (array, wanted) in zip(changed.parameters + changed.statistics, arrays) where array.shape != wanted.shape {
+                throw MartletError(
+                    .shape,
+                    "layer \"\(node.name.string)\" would read \(changed.input) and its \(array.name) be \(array.shape); "
+                        + "expected \(wanted.shape), which it is")
+            }
+        }
+    }
+}
+
+extension Trainer {
+    /// Plans anew for a model of the same nodes that reads other sizes. Throws before anything has changed.
+    fileprivate func resize(_ model: Model) throws(MartletError) {
+        var scorings: [Scoring] = []
+        for (number, one) in settings.enumerated() {
+            let scoring = try Scoring(one, model, output: number, Training.prefix(number, of: settings.count))
+            try training.outputs[number].check(scoring)
+            scorings.append(scoring)
+        }
+        for tallies in [training, evaluation] {
+            for (tally, scoring) in zip(tallies.outputs, scorings) { tally.resize(scoring) }
+        }
+        for table in tables { table.resize(model.graph) }
+        forgetPlans(scorings)
+    }
+}
