@@ -205,7 +205,7 @@ public final class Model {
     }
 
     /// Throws `.shape` where parameters of a layer would not be those of the node that has them.
-    private func checkSame(_ operations: [Operation], as node: Node, _ subject: String) throws(MartletError) {
+    func checkSame(_ operations: [Operation], as node: Node, _ subject: String) throws(MartletError) {
         func shapes(_ operations: [Operation]) -> [Shape] {
             operations.flatMap { ($0.parameters + $0.statistics).map(\.shape) }
         }

@@ -22,7 +22,10 @@ extension Model {
                 .unsupported, "the model has layers of the caller's own, whose sizes are fixed; expected none")
         }
         let other = try resized(shapes)
-        for (node, new) in zip(nodes, other.nodes) where node.first == nil { try checkArrays(node, new, of: other) }
+        for (node, new) in zip(nodes, other.nodes) where node.first == nil {
+            try checkSame(
+                new.operations.map { other.graph.steps[$0].operation }, as: node, "layer \"\(node.name.string)\"")
+        }
         try trainer?.resize(other)
         takeSizes(of: other)
     }
@@ -42,20 +45,6 @@ extension Model {
         }
         if other.outputNodes != outputNodes { try other.setOutputs(outputNodes) }
         return other
-    }
-
-    /// Throws where a layer's arrays would be others.
-    private func checkArrays(_ node: Node, _ new: Node, of other: Model) throws(MartletError) {
-        let pairs = zip(node.operations, new.operations).map { (graph.steps[$0].operation, other.graph.steps[$1].operation) }
-        for (operation, changed) in pairs {
-            let arrays = operation.parameters + operation.statistics
-            for (array, wanted) in zip(changed.parameters + changed.statistics, arrays) where array.shape != wanted.shape {
-                throw MartletError(
-                    .shape,
-                    "layer \"\(node.name.string)\" would read \(changed.input) and its \(array.name) be \(array.shape); "
-                        + "expected \(wanted.shape), which it is")
-            }
-        }
     }
 }
 

@@ -178,7 +178,7 @@ static void refusals_change_nothing(void) {
     network_add(model, MARTLET_LAYER_FLATTEN, 0, MARTLET_ACTIVATION_LINEAR);
     network_add(model, MARTLET_LAYER_DENSE, 2, MARTLET_ACTIVATION_LINEAR);
     CHECK_STATUS(resized(model, 3), MARTLET_ERROR_SHAPE);
-    CHECK(strstr(martlet_last_error(), "layer \"dense\" would read (15) and its kernel be (15, 2)") != NULL);
+    CHECK(strstr(martlet_last_error(), "layer \"dense\" would have arrays of (15, 2), (2); expected (30, 2), (2)") != NULL);
     CHECK_OK(martlet_model_destroy(model));
 
     /* What counts for each element of a sample. */
