@@ -78,7 +78,7 @@ final class Plan {
     /// What operations add up behind their backward passes, and what is added up before the first of them.
     let additions: RawList<Addition>
     let firstAdditionCount: Int
-    private let floats: FlatBuffer
+    let floats: FlatBuffer
     private let inputs: RawList<InputPlace>
     /// The caller's batch of each input.
     private let batches: RawList<UInt>
@@ -88,7 +88,10 @@ final class Plan {
     /// - Parameters:
     ///   - scored: the values that losses read and give the gradients of; none where nothing is trained.
     ///   - ofInputs: whether the gradients of inputs are wanted.
-    init(_ graph: Graph, batch: Int, scored: [Int], ofInputs: Bool = false) throws(MartletError) {
+    ///   - spare: memory of a plan that is no longer used, which becomes this one's where it is enough.
+    init(
+        _ graph: Graph, batch: Int, scored: [Int], ofInputs: Bool = false, reusing spare: FlatBuffer? = nil
+    ) throws(MartletError) {
         self.batch = batch
         let lifetimes = Lifetimes(graph, scored: scored, ofInputs: ofInputs)
         let placement = try lifetimes.placed(batch: batch)
@@ -116,7 +119,11 @@ final class Plan {
             try batches.append(0)
             try inputGradients.append(lifetimes.place(ofInputGradient: number, placement))
         }
-        floats = try FlatBuffer(count: placement.count)
+        if let spare, spare.count >= placement.count {
+            floats = spare
+        } else {
+            floats = try FlatBuffer(count: placement.count)
+        }
         self.steps = steps
         self.inputs = inputs
         self.additions = additions

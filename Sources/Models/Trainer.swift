@@ -19,6 +19,8 @@ import MartletPlatform
     let training: Tallies
     let evaluation: Tallies
     private var plan: Plan?
+    /// What the plan before had, for batches of other sizes.
+    private var spare: FlatBuffer?
     private var inputs: BatchInputs?
     private var scores: [BatchScores] = []
     /// The tables that are trained by rows.
@@ -95,6 +97,7 @@ import MartletPlatform
     func forgetPlans(_ scorings: [Scoring]) {
         self.scorings = scorings
         order = Self.order(scorings)
+        spare = plan?.floats ?? spare
         (plan, inputs, scores, hand) = (nil, nil, [], nil)
     }
 
@@ -130,7 +133,9 @@ import MartletPlatform
             if !tables.isEmpty { try unsafe optimizer.reserve(rows) }
             return plan
         }
-        let made = try Plan(model.graph, batch: max(batch, settings[0].batchSize), scored: scorings.map(\.value))
+        let made = try Plan(
+            model.graph, batch: max(batch, settings[0].batchSize), scored: scorings.map(\.value), reusing: spare)
+        spare = nil
         for table in tables { try table.reserve(made.batch) }
         if !tables.isEmpty { try unsafe optimizer.reserve(rows) }
         plan = made

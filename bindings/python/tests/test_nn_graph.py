@@ -202,7 +202,6 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     ),
     (lambda: nn.Embedding(0, 3), martlet.ArgumentError, "input_dim of <Embedding> is 0"),
     (lambda: nn.Embedding(3, 2.5), martlet.DTypeError, "output_dim of <Embedding> is 2.5"),
-    (lambda: nn.Embedding(3, 2, mask_zero=True), martlet.UnsupportedError, "mask_zero of <Embedding> is True"),
     (lambda: nn.LayerNormalization(1)(nodes((4, 2))[0]), martlet.UnsupportedError, "axis is 1, and only the last one"),
     (lambda: nn.LayerNormalization(epsilon=0), martlet.ArgumentError, "epsilon of <LayerNormalization> is 0"),
     (lambda: nodes((3,))[0] + 1, martlet.UnsupportedError, "wanted a node of the same shape"),

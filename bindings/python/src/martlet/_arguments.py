@@ -81,6 +81,14 @@ def shape(value: Any, where: str) -> tuple[int, ...]:
     return tuple(integer(size, f"{where}[{index}]") for index, size in enumerate(value))
 
 
+def open_shape(value: Any, where: str) -> tuple[int | None, ...]:
+    """The same of samples whose sizes may be open, None."""
+    if isinstance(value, Sequence) and not isinstance(value, str) and None in value and len(value) <= 8:
+        known = shape([1 if size is None else size for size in value], where)
+        return tuple(None if size is None else checked for size, checked in zip(value, known, strict=True))
+    return shape(value, where)
+
+
 def text(value: Any, where: str) -> str:
     """A text."""
     if not isinstance(value, str):

@@ -32,16 +32,32 @@ class Bound:
     """
 
     def __init__(
-        self, model: Model, inputs: Sequence[Samples], targets: Sequence[Samples], weights: Samples | None = None
+        self,
+        model: Model,
+        inputs: Sequence[Samples],
+        targets: Sequence[Samples],
+        weights: Samples | None = None,
+        sizes: Sequence[tuple[int, ...]] = (),
     ) -> None:
         self._model, self._inputs, self._targets, self._weights = model, inputs, targets, weights
+        self._sizes = sizes
         self._result, self._score = _ffi_models.Result(), _ffi_models.Score()
         _ffi_models.martlet_result_init(self._result, _ffi.struct_size(_ffi_models.Result))
         given = [inputs, targets] if weights is None else [inputs, targets, [weights]]
         self._arrays = [_model.parts(one, 0, inputs[0].samples) for one in given]
-        self.train: Callable[[int, int], int] = _ffi_models.bound_train(
+        self._train: Callable[[int, int], int] = _ffi_models.bound_train(
             _memory.pointer_value(model._token), *map(_memory.address_of, (self._result, *self._arrays))
         )
+        self.train = self._train_at_sizes if model.is_open else self._train
+
+    def _train_at_sizes(self, rows: int, count: int) -> int:
+        self._enter()
+        return self._train(rows, count)
+
+    def _enter(self) -> None:
+        """Before each call: batches of other sizes may have come since."""
+        if self._model.is_open:
+            self._model.set_sizes(self._sizes)
 
     def tally(self, mode: int, *, keeps: bool) -> None:
         """Begins to add up what calls give that train, or those that evaluate, or to tell of each by itself."""
@@ -74,16 +90,19 @@ class Bound:
 
     def differentiate_all(self) -> None:
         """Leaves the gradients of all samples as one batch, without a step."""
+        self._enter()
         _ffi_models.martlet_model_differentiate(self._model._token, self._result, *self._arrays[:2], None, 0)
 
     def differentiate(self, rows: int, count: int) -> None:
         """The same of a batch, given the address and count of its rows. Weights count nothing here."""
+        self._enter()
         numbers = _memory.int64_at(rows)
         _ffi_models.martlet_model_differentiate(self._model._token, self._result, *self._arrays[:2], numbers, count)
 
     def forward(self, out: int, out_count: int, rows: int, count: int) -> None:
         """Runs a batch forward, given the address and count of its rows, or all samples, with the losses that have
         targets; writes the outputs to out, the address of out_count floats."""
+        self._enter()
         x, y, *weights = self._arrays
         _ffi_models.martlet_model_forward(
             self._model._token, self._result, _memory.floats_at(out), out_count, x, y, weights[0] if weights else None,
@@ -96,6 +115,7 @@ class Bound:
 
     def evaluate(self, first: int, count: int, batch_size: int) -> None:
         """Loss and metrics over count samples from the first on."""
+        self._enter()
         loop = _ffi_models.Loop()
         _ffi_models.martlet_loop_init(loop, _ffi.struct_size(_ffi_models.Loop))
         loop.batch_size = batch_size

@@ -7,7 +7,7 @@ leaves it. Each call is its owner's; who holds the owner through several keeps o
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import wraps
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
@@ -135,6 +135,9 @@ class Model:
         """Before there is a handle, so that a signal's handler cannot leave one that nobody frees."""
         self._token, self.owner = _ffi_models.MODEL(), owner or Owner()
         self._lent: Any = None
+        self._sizes: Sequence[tuple[int, ...]] = ()
+        self.is_open = False
+        """Whether batches may be of other sizes than those before."""
         self._functions: dict[int, Any] = {}
         self._finalizer = weakref.finalize(self, _ffi_models.martlet_model_destroy, self._token)
         # At exit the system takes the memory back, and a thread may still be inside.
@@ -392,11 +395,16 @@ class Model:
         """The nodes that the model gives, in this order."""
         _ffi_models.martlet_model_outputs_set(self._token, _memory.int32s(nodes), len(nodes))
 
-    @_alone
-    def set_sizes(self, inputs: Iterable[Sequence[int]]) -> None:
+    def set_sizes(self, inputs: Sequence[tuple[int, ...]]) -> None:
         """Gives the inputs other sizes: those of a sample of each."""
+        if self._sizes != inputs:
+            self._set_sizes(inputs)
+
+    @_alone
+    def _set_sizes(self, inputs: Sequence[tuple[int, ...]]) -> None:
         sizes = [size for one in inputs for size in one]
         _ffi_models.martlet_model_sizes_set(self._token, _memory.int64s(sizes), len(sizes))
+        self._sizes = inputs
 
     @_beside
     def outputs(self) -> list[int]:

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from martlet import _ffi_models, _memory
+from martlet._errors import ShapeError
 from martlet._model import Model, View
+from martlet.nn import _open
 from martlet.nn._laying import Graph, Place
+from martlet.nn._open import Sizes
 
 if TYPE_CHECKING:
     from martlet.nn._layer import Layer
@@ -29,7 +32,6 @@ class Built:
     def __init__(self, model: Model, *, settles: bool = True) -> None:
         self.model, self._settles = model, settles
         self.graph = Graph(model)
-        self.input_shape = model.node(0).sizes
         self.inputs = [Place()]
         """Where the model's inputs lie."""
         self.laid: dict[int, list[int]] = {}
@@ -39,6 +41,13 @@ class Built:
         self.gives_channels_first = False
         """The output is an image whose sizes are turned to (channels, height, width) at the end."""
         self._views: dict[int, list[tuple[View, NDArray]]] | None = None
+        self._places: list[Place] = []
+        """Where that lies which the layers give."""
+        self._parts: list[tuple[Network, list[Place], Place]] = []
+        """Models that are parts of this one, and what they read and give."""
+        self._reads: list[Sizes] = []
+        self._gives: list[Sizes] = []
+        """Where sizes are open, those of inputs and outputs, with None."""
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -49,6 +58,59 @@ class Built:
     def output_shapes(self) -> list[tuple[int, ...]]:
         """Of a sample of each output, as the user sees them."""
         return self._final_shapes or [self.seen(place) for place in self.graph.places]
+
+    @property
+    def given_shapes(self) -> Sequence[Sizes]:
+        """The same, with None for what is open."""
+        return self._gives or self.output_shapes
+
+    @property
+    def input_shape(self) -> Sizes:
+        """Of a sample of the first input, with None for what is open."""
+        return self.read_shapes[0]
+
+    @property
+    def read_shapes(self) -> Sequence[Sizes]:
+        """The same of each input."""
+        return self._reads or self.input_sizes()
+
+    def open(self, sizes: Sequence[Sizes]) -> None:
+        """Says what is open of the inputs, before the parameters are made, and finds what that leaves open of what
+        layers give. Raises ShapeError where a layer has other weights at another length."""
+        found: list[list[tuple[int, ...]]] = []
+        places = [*self._places, *self.graph.places]
+        for _, reads, gives in self._parts:
+            places += [*reads, gives]
+        for length in _open.LENGTHS:
+            self._resize([_open.at(one, length) for one in sizes])
+            found.append([self.seen(place) for place in places])
+        told = [_open.merged(shapes) for shapes in zip(*found, strict=True)]
+        for layer in self.layers:
+            layer._output_shape = told.pop(0)
+        self._reads, self._gives = [*sizes], [told.pop(0) for _ in self.graph.places]
+        self.model.is_open = True
+        for model, reads, _ in self._parts:
+            model._called, model._gives = tuple(told.pop(0) for _ in reads), told.pop(0)
+        self._parts.clear()
+        for length in _open.SHORT:
+            try:
+                self.model.set_sizes([_open.at(one, length) for one in sizes])
+            except ShapeError:
+                continue
+            break
+
+    def _resize(self, sizes: Sequence[tuple[int, ...]]) -> None:
+        try:
+            self.model.set_sizes(sizes)
+        except ShapeError as error:
+            raise ShapeError(f"a size of the input is None, and at another length {error}; wanted layers whose weights "
+                             "do not depend on it, such as GlobalAveragePooling1D instead of Flatten, or a "
+                             "number") from None  # fmt: skip
+
+    def take_sizes(self, inputs: Sequence[NDArray]) -> None:
+        """Has the model read samples of these arrays' sizes, where sizes are open."""
+        if self.model.is_open:
+            self.model.set_sizes([one.shape[1:] for one in inputs])
 
     def add(self, entry: Layer | Network, name: str, reads: Sequence[Place] | None = None) -> Place:
         """Lays a layer or a model down over what it reads, or over what was laid down last; returns where that lies
@@ -64,6 +126,7 @@ class Built:
         if self._settles and name:
             model._built, model._gives = self, self.seen(gives)
             model._called = model._called or tuple(self.seen(place) for place in reads)
+            self._parts.append((model, [*reads], gives))
 
     def add_input(self, name: str, sizes: tuple[int, ...]) -> None:
         """Adds a further input."""
@@ -74,6 +137,7 @@ class Built:
         if self._settles:
             layer._settle(self, node, self.graph.shape)
             self.layers.append(layer)
+            self._places.append(self.graph.place)
 
     def input_sizes(self) -> list[tuple[int, ...]]:
         """Of a sample of each input."""
@@ -105,11 +169,12 @@ class Built:
             for view in views:
                 array = numbers[view.offset : view.offset + view.size].reshape(view.sizes)
                 found.setdefault(view.node, []).append((view, array))
-        self._views, self._final_shapes = found, shapes
+        self._views, self._final_shapes = found, [] if self.model.is_open else shapes
         for layer in self.layers:
             layer._filled()
         # No layer can come from here on. A model that nobody refers to is freed at once, as it is in no cycle.
         self.layers.clear()
+        self._parts.clear()
 
     def views(self, node: int) -> list[tuple[View, NDArray]]:
         """A node's weights, where they lie: parameters, then statistics."""

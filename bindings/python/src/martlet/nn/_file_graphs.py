@@ -12,7 +12,7 @@ from martlet._model import Line, OwnPass
 from martlet._model import Model as Native
 from martlet._model import Node as Described
 from martlet._owner import Owner
-from martlet.nn import _configs, _formats
+from martlet.nn import _configs, _formats, _open
 from martlet.nn._built import Built
 from martlet.nn._file_layers import MAKERS
 from martlet.nn._laying import Place
@@ -104,7 +104,13 @@ def lay_over(model: Model, native: Native, lines: Sequence[Line]) -> None:
     """Lays a model down over a native one, and makes it the model's. Raises FormatError where it is another one's."""
     there, built = _There(native, lines), Built(native)
     built.graph._model, built.graph.is_new = there, False  # type: ignore[assignment]
-    model._lay_in(built, [native.node(0).sizes, *(one.sizes for one in model._inputs_behind())])
+    inputs = [0, *(index for index, line in enumerate(lines, 1) if line["kind"] == _ffi_models.LAYER_INPUT)]
+    wanted, sizes = model._input_sizes(), [native.node(index).sizes for index in inputs]
+    if len(wanted) != len(sizes) or not all(map(_open.fits, wanted, sizes)):
+        raise FormatError(f"the file's model reads {sizes}, and by its notes {wanted}")
+    model._lay_in(built, sizes)
+    if _open.is_open(wanted):
+        built.open(wanted)
     model._built = built
     built.finish()
     there.end()

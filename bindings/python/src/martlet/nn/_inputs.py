@@ -17,6 +17,8 @@ from martlet._bound import Bound
 from martlet._errors import ArgumentError, DTypeError, ShapeError
 from martlet._model import Model, Samples
 from martlet._samples import NDArray, array, samples
+from martlet.nn import _open
+from martlet.nn._open import Sizes
 
 if TYPE_CHECKING:
     from martlet.nn._built import Built
@@ -29,18 +31,18 @@ _NUMBERS = {
 }
 
 
-def fitting(data: Any, where: str, shape: tuple[int, ...], what: str = "the model reads") -> NDArray:
+def fitting(data: Any, where: str, shape: Sizes, what: str = "the model reads") -> NDArray:
     """The same, checked against the shape of one sample."""
     return _of_shape(samples(data, where), where, shape, what)
 
 
-def _of_shape(found: NDArray, where: str, shape: tuple[int, ...], what: str) -> NDArray:
+def _of_shape(found: NDArray, where: str, shape: Sizes, what: str) -> NDArray:
     """The same of an array."""
     if found.ndim == 1 and shape == (1,):
         return found[:, None]
-    if found.shape[1:] != shape:
-        raise ShapeError(f"{where} has samples of shape {found.shape[1:]}, and {what} {shape}"
-                         f"{_way(found.shape, where, shape)}")  # fmt: skip
+    if not _open.fits(shape, found.shape[1:]):
+        way = "" if None in shape else _way(found.shape, where, _open.at(shape))
+        raise ShapeError(f"{where} has samples of shape {found.shape[1:]}, and {what} {shape}{way}")
     return found
 
 
@@ -76,7 +78,7 @@ def parted(data: Any, where: str, names: Sequence[str], what: str) -> list[tuple
 def converted(given: Sequence[tuple[str, NDArray]], built: Built) -> list[NDArray]:
     """The arrays as the library takes them, for a model's inputs: fp32 or uint8 numbers, or rows of a table."""
     found = []
-    for (where, data), sizes, table in zip(given, built.input_sizes(), built.tables(), strict=True):
+    for (where, data), sizes, table in zip(given, built.read_shapes, built.tables(), strict=True):
         if table is not None:
             found.append(_rows(data, where, sizes, *table))
         elif data.dtype == np.uint8:
@@ -87,10 +89,11 @@ def converted(given: Sequence[tuple[str, NDArray]], built: Built) -> list[NDArra
             raise ShapeError(
                 f"{where} has {len(found[-1])} samples and {given[0][0]} has {len(found[0])}; wanted as many"
             )
+    built.take_sizes(found)
     return found
 
 
-def _rows(data: NDArray, where: str, sizes: tuple[int, ...], count: int, layer: str) -> NDArray:
+def _rows(data: NDArray, where: str, sizes: Sizes, count: int, layer: str) -> NDArray:
     """Whole numbers from 0 to count - 1, the rows of a layer's table."""
     found = _of_shape(data, where, sizes, "the model reads")
     if found.dtype.kind not in "iu":
@@ -176,7 +179,8 @@ def placed(data: NDArray) -> Samples:
 def bound(model: Model, inputs: Sequence[NDArray], targets: Sequence[NDArray], weights: NDArray | None) -> Bound:
     """A model bound to samples, targets and weights. The caller keeps the arrays."""
     counted = None if weights is None else placed(weights)
-    return Bound(model, [placed(one) for one in inputs], [placed(one) for one in targets], counted)
+    sizes = [one.shape[1:] for one in inputs]
+    return Bound(model, [placed(one) for one in inputs], [placed(one) for one in targets], counted, sizes)
 
 
 def same_length(x: NDArray, y: NDArray, x_name: str, y_name: str) -> None:

@@ -19,6 +19,7 @@ from martlet.nn import _trial, node
 from martlet.nn._early import early
 from martlet.nn._laying import Graph, Place, spoken
 from martlet.nn._matching import NDArray, matched
+from martlet.nn._open import Sizes
 from martlet.nn._subclasses import is_martlets, refuse_methods
 from martlet.nn.node import Node
 
@@ -69,15 +70,15 @@ class Layer(ABC):
         if name is not None and "\0" in name:
             raise ArgumentError(f"name is {name!r}, which holds a zero character; wanted a name without")
         self._name = self._given_name = name
-        self.input_shape = None if input_shape is None else _arguments.shape(input_shape, f"input_shape of {self}")
+        self.input_shape = None if input_shape is None else _arguments.open_shape(input_shape, f"input_shape of {self}")
         self._trainable = self._laid_trainable = _arguments.flag(trainable, f"trainable of {self}")
         self._built: Built | None = None
         self._taken = False
-        self._called: tuple[tuple[int, ...], ...] = ()  # the shapes that it was first called with
+        self._called: tuple[Sizes, ...] = ()  # the shapes that it was first called with
         self._given: weakref.ref[Node] | None = None  # what its first call gave
         self._kept: list[NDArray] = []
         self._node = 0  # the one that has its weights
-        self._output_shape: tuple[int, ...] | None = None
+        self._output_shape: Sizes | None = None
 
     def __repr__(self) -> str:
         given = getattr(self, "name", None)

@@ -15,11 +15,12 @@ from martlet import _arguments
 from martlet._errors import ArgumentError, MartletError, OrderError, ShapeError, UnsupportedError
 from martlet._model import Model as Native
 from martlet._owner import Owner
-from martlet.nn import _seeds, _trial, node
+from martlet.nn import _open, _seeds, _trial, node
 from martlet.nn._built import Built
 from martlet.nn._early import early
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Place, spoken, turn_of
+from martlet.nn._open import Sizes
 from martlet.nn._summary import summary
 from martlet.nn._weights import Weights
 from martlet.nn.node import Node
@@ -39,9 +40,9 @@ class Network(Weights):
         self._closed = False
         self._taken = False
         self._copy: Built | None = None
-        self._gives: tuple[int, ...] = ()  # within another model, the sizes of what it gives
+        self._gives: Sizes = ()  # within another model, the sizes of what it gives
         self._given: weakref.ref[Node] | None = None
-        self._called: tuple[tuple[int, ...], ...] = ()
+        self._called: tuple[Sizes, ...] = ()
         _arguments.text(self.name, "name")
 
     @property
@@ -229,9 +230,15 @@ class Network(Weights):
     def _laid(self) -> Built:
         """The native model with all layers that there are."""
 
-    def _anew(self, sizes: Sequence[tuple[int, ...]]) -> Built:
+    def _anew(self, sizes: Sequence[Sizes], *, settles: bool = True) -> Built:
         """A new native model with all layers, of inputs of these sizes."""
-        return self._lay_in(Built(Native(sizes[0], self.seed, self._owner)), sizes)
+        *others, given = _open.tries(sizes)
+        tried = [self._lay_in(Built(Native(one[0], self.seed), settles=False), one) for one in others]
+        built = self._lay_in(Built(Native(given[0], self.seed, self._owner), settles=settles), given)
+        for other in tried:
+            _open.check_alike(built.model, other.model)
+            built.open(sizes)
+        return built
 
     @abstractmethod
     def _input_names(self) -> list[str]:
@@ -254,11 +261,8 @@ class Network(Weights):
     def _apart(self) -> Built:
         """Of a part of another model: a native model by itself, with the weights that the other one has now."""
         if self._copy is None:
-            sizes = self._called
-            built = Built(Native(sizes[0], self.seed, self._owner), settles=False)
-            self._lay_in(built, sizes)
-            built.finish()
-            self._copy = built
+            self._copy = self._anew(self._called, settles=False)
+            self._copy.finish()
         for layer in self._leaves():
             if not layer._is_input:
                 views = [pair for node in self._copy.laid[id(layer)] for pair in layer._views_in(self._copy, node)]
@@ -274,7 +278,7 @@ class Network(Weights):
         if old.is_finished:
             for layer in self._leaves():
                 layer._keep_weights()
-        self._built = self._anew(old.input_sizes())
+        self._built = self._anew(old.read_shapes)
 
     @property
     @early
@@ -288,7 +292,7 @@ class Network(Weights):
         """The sizes that it gives, with None for the batch; of several outputs a list."""
         if self._taken and self._gives:
             return (None, *self._gives)
-        shapes = [(None, *sizes) for sizes in self._laid().output_shapes]
+        shapes = [(None, *sizes) for sizes in self._laid().given_shapes]
         return shapes[0] if len(shapes) == 1 else shapes
 
     def summary(self, *, print_fn: Callable[[str], Any] = print) -> None:
@@ -302,8 +306,8 @@ class Network(Weights):
         return {}
 
 
-def checked_reads(model: Any, name: str, wanted: Sequence[tuple[int, ...]], found: Sequence[tuple[int, ...]]) -> None:
+def checked_reads(model: Any, name: str, wanted: Sequence[Sizes], found: Sequence[Sizes]) -> None:
     """Raises ShapeError where a model that is called reads something else."""
-    if [*wanted] != [*found]:
+    if len(wanted) != len(found) or not all(map(_open.fits, wanted, found)):
         shown = f"model {name!r} reads samples of shape {', '.join(map(str, wanted))}"
         raise ShapeError(f"{shown}, and was called with {', '.join(map(str, found))}")

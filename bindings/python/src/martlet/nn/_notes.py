@@ -35,7 +35,8 @@ _ARGUMENTS = ("axis",)
 def of(model: Any, compilation: Compilation | None) -> dict[str, Any]:
     """The notes on a model, as JSON takes them: of a chain its layers', of a graph the whole of it."""
     notes: dict[str, Any] = {"name": str(model.name), "layers": {}}
-    if isinstance(model, Sequential) and all(_is_one_node(layer) for layer in model.layers):
+    is_chain = isinstance(model, Sequential) and all(_is_one_node(layer) for layer in model.layers)
+    if is_chain and not model._laid().model.is_open:
         notes["layers"] = {layer.name: _of_layer(layer) for layer in model.layers}
     else:
         notes["graph"] = _of_graph(_configs.plain(model), model)

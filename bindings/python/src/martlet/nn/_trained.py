@@ -290,7 +290,8 @@ class Trained(Halves):
 
         batch_size bounds memory alone: a sample's output is the same to the bit in any batch, and by itself. verbose is
         taken for Keras's sake and shows nothing. Up to 1,023 threads may predict at once, without callbacks:
-        each has the bits that it has alone. Raises DTypeError or ShapeError where x cannot be read, and
+        each has the bits that it has alone; of a model whose Input has None in its shape those whose samples have one
+        shape. Raises DTypeError or ShapeError where x cannot be read, and
         BusyError where another thread trains or changes the model.
         """
         size = _arguments.batch_size(batch_size)

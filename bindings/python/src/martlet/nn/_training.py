@@ -218,6 +218,8 @@ def predict(
             hook(batch, {})
         count = min(stride, samples - start)
         first = start * each[0] if len(found) == 1 else 0
+        if model.is_open:
+            model.set_sizes([one.shape[1:] for one in inputs])
         model.predict(address + 4 * first, count * sum(each), places, start, count, batch_size)
         parts = [one[start : start + count] for one in found]
         if len(found) > 1:

@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from typing import Any
 
 from martlet._model import Model
+from martlet.nn import _open
 from martlet.nn._laying import Place
+from martlet.nn._open import Sizes
 
-Shapes = Sequence[tuple[int, ...]]
 
-
-def shape_of(entry: Any, name: str, shapes: Shapes, before: Shapes = ()) -> tuple[int, ...]:
+def shape_of(entry: Any, name: str, shapes: Sequence[Sizes], before: Sequence[Sizes] = ()) -> Sizes:
     """The sizes of what an entry gives for nodes of these; before: those that it was called with first, whose weights
     it has. Raises what a model would."""
+    tries = _open.tries([*before, *shapes])
+    return _open.merged([_tried(entry, name, one[len(before) :], one[: len(before)]) for one in tries])
+
+
+def _tried(entry: Any, name: str, shapes: Sequence[tuple[int, ...]], before: Sequence[tuple[int, ...]]) -> Any:
     from martlet.nn._built import Built
 
     first, *others = (*before, *shapes)

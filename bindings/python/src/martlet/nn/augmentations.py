@@ -10,7 +10,7 @@ from typing import Any
 
 from martlet import _arguments, _ffi_models
 from martlet._errors import ArgumentError, UnsupportedError
-from martlet.nn import _formats
+from martlet.nn import _formats, _open
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph
 from martlet.nn.basic import unserved
@@ -245,7 +245,7 @@ class RandomTranslation(ImageLayer):
         if self._pixels is None or self._output_shape is None:
             return self._factors
         first = 1 if self.data_format == _formats.FIRST else 0
-        height, width = self._output_shape[first : first + 2]
+        height, width = _open.at(self._output_shape)[first : first + 2]
         up, down, left, right = self._pixels
         return (up / height, down / height), (left / width, right / width)
 

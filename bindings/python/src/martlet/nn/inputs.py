@@ -11,6 +11,7 @@ from martlet import _arguments, _ffi_models
 from martlet._errors import DTypeError, OrderError
 from martlet._model import Node as Described
 from martlet._model import View
+from martlet.nn import _open
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph
 from martlet.nn._matching import NDArray
@@ -27,7 +28,7 @@ class InputLayer(Layer):
 
     def __init__(self, shape: Any, *, dtype: Any = None, name: str | None = None) -> None:
         super().__init__(name=name)
-        self.shape = _arguments.shape(shape, "shape of Input")
+        self.shape = _arguments.open_shape(shape, "shape of Input")
         self.dtype = _dtype(dtype)
 
     def _lay(self, graph: Graph, name: str) -> int:
@@ -44,7 +45,7 @@ class InputLayer(Layer):
         return (None, *self.shape)
 
     def _described(self) -> Described:
-        return Described(str(self.name), _ffi_models.LAYER_INPUT, self.shape, 0, 0)
+        return Described(str(self.name), _ffi_models.LAYER_INPUT, _open.at(self.shape), 0, 0)
 
     def _views(self) -> list[tuple[View, NDArray]]:
         return []
@@ -57,7 +58,8 @@ class InputLayer(Layer):
 class Input(Node):
     """A model's input.
 
-    shape        the sizes of one sample, the batch not among them
+    shape        the sizes of one sample, the batch not among them; None: any, as of sequences of any length, (None, 3),
+                 all samples of one call having the same. Layers whose weights depend on such a size are refused
     batch_size   Keras's argument, which nothing depends on here: any number of samples is read
     dtype        "float32"; "int32", "int64" or "uint8" for an Embedding's whole numbers; "uint8" for images, which the
                  library reads as they are

@@ -21,6 +21,7 @@ from martlet.nn._early import early
 from martlet.nn._exporting import Exporting
 from martlet.nn._laying import Place
 from martlet.nn._network import Network, checked_reads
+from martlet.nn._open import Sizes
 from martlet.nn._subclasses import refuse_methods
 from martlet.nn.hashing import Hashing
 from martlet.nn.inputs import Input, InputLayer
@@ -137,9 +138,9 @@ class Model(Exporting):
             names.append(name)
         return names
 
-    def _inputs_behind(self) -> list[Node]:
-        """The Inputs but the first."""
-        return self._inputs[1:]
+    def _input_sizes(self) -> list[Sizes]:
+        """Of a sample of each input, with None for what is open."""
+        return [one.sizes for one in self._inputs]
 
     def _laid(self) -> Built:
         self._refuse_closed()

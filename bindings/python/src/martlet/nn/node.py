@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class Node:
     """What an entry of a model gives for what others give.
 
-    shape   of what it gives, with None for the batch
+    shape   of what it gives, with None for the batch, and for what is open of an Input's
     dtype   "float32", or of an Input what it says
     entry   the layer or the model that was called
 
@@ -29,7 +29,7 @@ class Node:
     __slots__ = ("__weakref__", "dtype", "entry", "inputs", "sizes")
 
     def __init__(
-        self, entry: Layer | Network, inputs: Sequence[Node], sizes: tuple[int, ...], dtype: str = "float32"
+        self, entry: Layer | Network, inputs: Sequence[Node], sizes: tuple[int | None, ...], dtype: str = "float32"
     ) -> None:
         self.entry, self.inputs, self.sizes, self.dtype = entry, tuple(inputs), sizes, dtype
 

@@ -9,11 +9,13 @@ from typing import Any
 from martlet import _arguments
 from martlet._errors import DTypeError, OrderError, ShapeError, UnsupportedError
 from martlet._samples import NDArray
+from martlet.nn import _open
 from martlet.nn._built import Built
 from martlet.nn._early import early
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Place
 from martlet.nn._network import Network, checked_reads
+from martlet.nn._open import Sizes
 from martlet.nn._trained import Trained
 from martlet.nn.hashing import Hashing
 from martlet.nn.inputs import Input
@@ -40,7 +42,7 @@ class Sequential(Model):
         if isinstance(layers, str) or (layers is not None and not isinstance(layers, Iterable)):
             raise DTypeError(f"layers is {layers!r}; wanted a list of layers")
         Trained.__init__(self, "sequential" if name is None else name, seed)
-        self._input_shape: tuple[int, ...] | None = None
+        self._input_shape: Sizes | None = None
         self._chain: list[Node] = []
         try:
             for layer in layers or ():
@@ -87,8 +89,13 @@ class Sequential(Model):
         with self._owner.inside():
             if isinstance(layer, Network):
                 layer._let_go()
-            if built is None and shape is not None:
+            # Where sizes are open, what they leave open is found once all layers are there.
+            if built is None and shape is not None and not _open.is_open([shape]):
                 built = self._anew([shape])
+            elif built is not None and built.model.is_open:
+                if built.is_finished:
+                    raise OrderError(f"{self!r} has its parameters, and its layers are fixed; make another one")
+                built = None
             if built is not None:
                 try:
                     built.add(layer, name)
@@ -127,9 +134,9 @@ class Sequential(Model):
                              "as in (None, 20)")  # fmt: skip
         if input_shape[0] is not None:
             _arguments.integer(input_shape[0], "input_shape[0]")
-        self._build(_arguments.shape(input_shape[1:], "input_shape[1:]"))
+        self._build(_arguments.open_shape(input_shape[1:], "input_shape[1:]"))
 
-    def _build(self, shape: tuple[int, ...]) -> None:
+    def _build(self, shape: Sizes) -> None:
         self._refuse_closed()
         if self._built is not None:
             if shape != self._built.input_shape:
@@ -140,9 +147,9 @@ class Sequential(Model):
             if self._compilation is not None:
                 self._compilation.check_top(self._built)
 
-    def _anew(self, sizes: Sequence[tuple[int, ...]]) -> Built:
+    def _anew(self, sizes: Sequence[Sizes], *, settles: bool = True) -> Built:
         try:
-            return super()._anew(sizes)
+            return super()._anew(sizes, settles=settles)
         except BaseException:
             for layer in self._leaves():
                 layer._unsettle()
@@ -179,21 +186,23 @@ class Sequential(Model):
         if self._taken:
             return self._apart()
         if self._built is None:
-            self._build(given[0][1].shape[1:] or (1,))
+            self._build(self._input_shape or given[0][1].shape[1:] or (1,))
         return self._ready()
 
     def _laid(self) -> Built:
         self._refuse_closed()
         if not self._layers:
             raise OrderError(f"{self!r} has no layer; add one first")
+        if self._built is None and self._input_shape is not None and not self._taken:
+            self._built = self._anew([self._input_shape])
         if self._built is None:
             raise OrderError(
                 f"{self!r} does not know its samples' shape yet: give the first layer input_shape=, or fit"
             )
         return self._built
 
-    def _inputs_behind(self) -> list[Node]:
-        return []
+    def _input_sizes(self) -> list[Sizes]:
+        return [*self._laid().read_shapes]
 
     def _enter_whole(self, built: Built) -> list[Place]:
         return [self._enter(built, "", built.inputs)]
@@ -251,11 +260,11 @@ class Sequential(Model):
         return self.outputs[0]
 
 
-def _first_shape(layer: Any) -> tuple[int, ...] | None:
+def _first_shape(layer: Any) -> Sizes | None:
     """What a model's first layer, or a model in its place, says of the samples."""
     if isinstance(layer, Sequential):
         return layer._input_shape
     if isinstance(layer, Model):
         return layer._inputs[0].sizes if len(layer._inputs) == 1 else None
-    shape: tuple[int, ...] | None = layer.input_shape
+    shape: Sizes | None = layer.input_shape
     return shape

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from martlet.nn import _open
 from martlet.nn.augmentations import Rescaling, UpSampling2D, ZeroPadding2D
 from martlet.nn.basic import Activation, Dropout, Flatten, LeakyReLU, Permute, Reshape, Softmax
 from martlet.nn.images import (
@@ -102,7 +103,8 @@ def _pool(walk: Reading, node: Any, given: dict[str, Any], kinds: tuple[Any, Any
 
 def _pixels(value: Value) -> tuple[int, ...]:
     """The sizes of a sequence or an image, as torch has it, without its channels."""
-    return value.node.sizes[:1] if value.is_turned else value.node.sizes[1:]
+    sizes = _open.at(value.node.sizes)
+    return sizes[:1] if value.is_turned else sizes[1:]
 
 
 def _global(value: Value, is_mean: bool) -> Value:
@@ -291,7 +293,8 @@ def _pad(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
 @makes("upsample_nearest2d.vec", "upsample_nearest2d.default")
 def _upsampled(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
     value, sizes = walk.value(node.args[0]), walk.exported.sizes(node)
-    times = [now // before for now, before in zip(sizes[1:], value.node.sizes[1:], strict=True)]
-    if [before * factor for before, factor in zip(value.node.sizes[1:], times, strict=True)] != [*sizes[1:]]:
+    now = _open.at(value.node.sizes)[1:]
+    times = [then // before for then, before in zip(sizes[1:], now, strict=True)]
+    if [before * factor for before, factor in zip(now, times, strict=True)] != [*sizes[1:]]:
         raise refusal(node, "makes an image of sizes that are no multiples")
     return value.through(UpSampling2D(tuple(times), _FIRST))

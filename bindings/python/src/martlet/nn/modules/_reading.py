@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from martlet._errors import MartletError, UnsupportedError
+from martlet.nn import _open
 from martlet.nn._layer import Layer
 from martlet.nn.basic import Permute
 from martlet.nn.inputs import Input
@@ -37,7 +38,8 @@ class Value(NamedTuple):
     @property
     def sizes(self) -> tuple[int, ...]:
         """Of a sample, as torch has them."""
-        return self.node.sizes[::-1] if self.is_turned else self.node.sizes
+        sizes = _open.at(self.node.sizes)
+        return sizes[::-1] if self.is_turned else sizes
 
     @property
     def straight(self) -> Value:
