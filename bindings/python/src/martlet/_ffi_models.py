@@ -453,6 +453,19 @@ _weighted_by_address = _ffi._library_handle["martlet_model_weighted_train"]
 _weighted_by_address.restype = _ffi.STATUS
 _weighted_by_address.argtypes = [c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, c_int64]
 
+# And of martlet_model_predict.
+_predict_by_address = _ffi._library_handle["martlet_model_predict"]
+_predict_by_address.restype = _ffi.STATUS
+_predict_by_address.argtypes = [c_void_p, c_void_p, c_int64, c_void_p, c_void_p]
+
+
+def bound_predict(model: int, out: int, out_count: int, x: int) -> Callable[[], int]:
+    """martlet_model_predict with all its arguments fixed; it returns the status and raises nothing.
+
+    model: the token. out, x: addresses of floats and of Arrays, which the caller keeps alive.
+    """
+    return partial(_predict_by_address, c_void_p(model), c_void_p(out), c_int64(out_count), c_void_p(x), c_void_p())
+
 
 def bound_train(model: int, result: int, x: int, y: int, weights: int = 0) -> Callable[[int, int], int]:
     """martlet_model_train with all but its rows fixed: called with the rows' address and count, it returns the status

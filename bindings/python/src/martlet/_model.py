@@ -436,6 +436,14 @@ class Model:
         _ffi_models.martlet_model_predict(self._token, _memory.floats_at(out), out_count, x, loop)
 
 
+    def bound_predict(self, out: int, out_count: int, inputs: Sequence[Samples]) -> tuple[Callable[[], int], object]:
+        """A call that does the same of all samples each time, for as long as the model and the memory are there. It
+        returns the status and raises nothing; the other object is to be kept for as long as it."""
+        x = parts(inputs, 0, inputs[0].samples)
+        token = _memory.pointer_value(self._token)
+        return _ffi_models.bound_predict(token, out, out_count, _memory.address_of(x)), x
+
+
 def _own_pass(told: Any, hold: object) -> OwnPass:
     places = range(told.input_count)
     return OwnPass(

@@ -148,12 +148,33 @@ def gated(
 class Owner(_Line):
     """`with owner.inside():` for what one thread at a time may do, `with owner.reading():` for what several may do
     beside one another, and nobody beside who is inside; the thread inside may enter again, as callbacks do. Another one
-    gets BusyError at once."""
+    gets BusyError at once.
 
-    __slots__ = ()
+    resting   turns to read that stand in the line for the next calls of threads, by these: making one takes longer than a
+              small prediction. Who takes its own out is inside; who wants to be alone lets them all go
+    """
+
+    __slots__ = ("resting",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.resting: dict[int, RLock] = {}
+
+    def rest(self) -> None:
+        """Leaves this thread a turn to read, where nobody is inside that does more."""
+        if len(self.resting) > 64:  # of threads that are no more
+            self.resting.clear()
+        me = get_ident()
+        turn = RLock()
+        try:
+            if self._claim(turn, me, reads=True):
+                self.resting[me] = turn
+        finally:
+            del turn
 
     def inside(self) -> RLock:
         """What must be entered at once, and kept nowhere else: the thread is inside until it is gone."""
+        self.resting.clear()
         me = get_ident()
         mine = self._entered(me)
         if not all(one.reads for one in mine):
@@ -169,6 +190,7 @@ class Owner(_Line):
     def reading(self) -> RLock:
         """The same for what leaves the model as it is."""
         me = get_ident()
+        self.resting.pop(me, None)
         if self._entered(me):
             return RLock()
         turn = RLock()
@@ -183,12 +205,15 @@ class Owner(_Line):
         """The same for what needs the model to be settled: of several threads that come before it is, one is inside
         alone, and has to settle it, and the others wait."""
         me = get_ident()
+        self.resting.pop(me, None)
         if self._entered(me):
             return RLock()
         while True:
             turn = RLock()
             try:
                 reads = is_settled()
+                if not reads:
+                    self.resting.clear()
                 if self._claim(turn, me, reads=reads, settles=not reads):
                     return turn
                 while not reads and not is_settled():
@@ -216,10 +241,11 @@ class Owner(_Line):
     @property
     def is_held(self) -> bool:
         """Whether some thread is inside."""
-        return bool(self._claims)
+        return len(self._claims) > len(self.resting)
 
     def forked(self) -> None:
         """The library knows what the others left undone."""
+        self.resting.clear()
         self._claims[:] = self._entered(get_ident())
 
 

@@ -17,6 +17,7 @@ from martlet._model import Model, View
 from martlet.nn import _open
 from martlet.nn._laying import Graph, Place
 from martlet.nn._open import Sizes
+from martlet.nn._single import Single
 
 if TYPE_CHECKING:
     from martlet.nn._layer import Layer
@@ -48,6 +49,8 @@ class Built:
         self._reads: list[Sizes] = []
         self._gives: list[Sizes] = []
         """Where sizes are open, those of inputs and outputs, with None."""
+        self.single: Single | None = None
+        """What predicts one sample, once somebody has; of models with one input of numbers and one output."""
 
     @property
     def output_shape(self) -> tuple[int, ...]:
@@ -147,6 +150,17 @@ class Built:
         """Of each input that a layer reads as rows of a table: how many that has, and the layer's name; None: it holds
         numbers."""
         return [self.graph.tables.get(place.node) for place in self.inputs]
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether it is of one input of numbers, of sizes that stay, and of one output."""
+        return self.tables() == [None] and len(self.output_shapes) == 1 and not self.model.is_open
+
+    def allows_single(self) -> bool:
+        """Whether there is what predicts one sample, which is made where it can be."""
+        if self.single is None and self._is_plain:
+            self.single = Single(self.model, self.input_sizes()[0], self.output_shape)
+        return self.single is not None
 
     @property
     def is_finished(self) -> bool:

@@ -6,13 +6,15 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from martlet import _arguments
 from martlet._errors import OrderError, UnsupportedError
 from martlet._ffi_optimizers import TRAINING
 from martlet._model import Model as Native
 from martlet._owner import Owner
 from martlet._samples import NDArray
-from martlet.nn import _fit, _inputs, _progress, _sample_weights, _training, node
+from martlet.nn import _fit, _inputs, _progress, _sample_weights, _single, _training, node
 from martlet.nn._built import Built
 from martlet.nn._callback import Logs
 from martlet.nn._callback_list import Callbacks
@@ -294,6 +296,10 @@ class Trained(Halves):
         shape. Raises DTypeError or ShapeError where x cannot be read, and
         BusyError where another thread trains or changes the model.
         """
+        if type(x) is np.ndarray and callbacks is steps is None and _are_plain(batch_size, verbose):
+            one = _single.predict(self, x)
+            if one is not None:
+                return one
         size = _arguments.batch_size(batch_size)
         _progress.level(verbose)
         if is_stream(x):
@@ -307,11 +313,17 @@ class Trained(Halves):
             inputs = _inputs.converted(given, built)
             heard = Callbacks.of(callbacks, self, size, len(inputs[0]), 0)
             found = _training.predict(built.model, inputs, built.output_shapes, size, heard)
+        if not self._taken and (built.single or (len(inputs[0]) == 1 and built.allows_single())):
+            self._owner.rest()
         return found[0] if len(found) == 1 else found
 
     def __call__(self, x: Any, training: bool | None = False) -> Any:
         """The output of every sample, as predict; of nodes, a node of another model, as a layer's call gives one.
         training=True raises UnsupportedError: train_on_batch trains."""
+        if type(x) is np.ndarray and (training is False or training is None):
+            one = _single.predict(self, x)
+            if one is not None:
+                return one
         if node.is_symbolic(x):
             return self._called_with(x)
         if training is not None and _arguments.flag(training, "training"):
@@ -323,3 +335,8 @@ class Trained(Halves):
     def gradient_norm(self) -> float:
         """The Euclidean norm of what gradients() returns; NaN before the first training step."""
         return self._ready().model.grad_norm() if self._is_ready else float("nan")
+
+
+def _are_plain(batch_size: Any, verbose: Any) -> bool:
+    """Whether these are what nearly everybody gives, with nothing to refuse or to convert."""
+    return type(batch_size) is type(verbose) is int and 1 <= batch_size < 1 << 63 and 0 <= verbose <= 2
