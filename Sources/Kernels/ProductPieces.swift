@@ -122,7 +122,7 @@ enum PieceMemory {
 }
 
 /// The right factor of some columns over one block of the inner index: the first columns where they lie or copied by
-/// their first reader, the rest copied at once.
+/// their first reader, the rest copied at once, or where it is read but once only as far as it must be.
 private struct RightPart {
     let base: UnsafeRawPointer
     let rowStride: Int
@@ -130,9 +130,13 @@ private struct RightPart {
     let panels: RightPanels
     /// The first columns: those that tiles can read where they lie.
     let plain: Int
+    /// The first rows of the rest that are not copied, though whole sixteens of them reach into the next rows.
+    let loose: Int
 
+    /// - Parameter isOnce: whether the rest is read by one tile alone.
     @inline(__always)
-    init(_ factor: Factor, _ part: ProductPart, copy: UnsafeMutableRawPointer) {
+    init(_ product: MatrixProduct, _ part: ProductPart, isOnce: Bool, copy: UnsafeMutableRawPointer) {
+        let factor = product.right
         let columnStride = factor.columnStride * 4
         let columns = part.columns.count
         let inner = part.inner.count
@@ -146,9 +150,18 @@ private struct RightPart {
         } else {
             plain = columns == wholeGrains(columns) ? columns : columns / panelColumns * panelColumns
         }
-        panels.fill(
-            base + plain * columnStride, factor, inner: inner, columns: columns - plain,
-            to: copy + panels.offset(column: plain))
+        let rest = columns - plain
+        // What is beyond a row's last number is the next row's, and behind the last rows nobody's.
+        let isLoose = isOnce && rest > 0 && columnStride == 4 && factor.rowStride == product.columns
+        let last = (wholeGrains(rest) - rest + factor.rowStride - 1) / max(factor.rowStride, 1)
+        loose = isLoose ? max(min(inner, product.inner - part.inner.lowerBound - last), 0) : 0
+        let from = base + plain * columnStride
+        if loose > 0 {
+            let before = part.columns.lowerBound + plain
+            copyNumbers(from + loose * rowStride, to: copy, count: (inner - loose) * factor.rowStride - before)
+        } else if rest > 0 {
+            panels.fill(from, factor, inner: inner, columns: rest, to: copy + panels.offset(column: plain))
+        }
     }
 }
 
@@ -160,8 +173,9 @@ private func multiplyColumns(
 ) {
     let inner = part.inner.count
     let columns = part.columns.count
-    let right = RightPart(product.right, part, copy: scratch + PieceMemory.right)
     let copies = request.copiesRight && inner > 0 && part.rows.count > mostTileRows(columns: min(columns, panelColumns))
+    let isOnce = part.rows.count <= mostTileRows(columns: panelColumns)
+    let right = RightPart(product, part, isOnce: isOnce, copy: scratch + PieceMemory.right)
     var isCopied = false
     let segment = Segment(left: 0, right: 0, count: inner)
     var row = part.rows.lowerBound
@@ -182,7 +196,11 @@ private func multiplyColumns(
                     scratch: scratch)
             }
             let done = isCopied ? 0 : right.plain
-            if done < columns {
+            if right.loose > 0 {
+                multiplyLoose(
+                    block, right, part, left: left, start: start.at(row: 0, column: done), out: out + done * 4,
+                    scratch: scratch)
+            } else if done < columns {
                 block.rightStep = right.panels.rowStride
                 multiplyBlock(
                     block, rows: rows, columns: columns - done, left: left.base,
@@ -192,5 +210,28 @@ private func multiplyColumns(
         }
         isCopied = copies
         row += rows
+    }
+}
+
+/// The columns that are no whole sixteens, of a right factor that is not copied but for its last rows.
+@inline(never)
+private func multiplyLoose(
+    _ block: TileBlock, _ right: RightPart, _ part: ProductPart, left: LeftPart, start: BlockStart,
+    out: UnsafeMutableRawPointer, scratch: UnsafeMutableRawPointer
+) {
+    let from = right.base + right.plain * 4
+    let segments = (
+        Segment(left: 0, right: 0, count: right.loose),
+        Segment(
+            left: right.loose * left.step, right: UnsafeRawPointer(right.copy) - from,
+            count: part.inner.count - right.loose)
+    )
+    withUnsafePointer(to: segments) { segments in
+        var block = block
+        block.segments = UnsafeRawPointer(segments).assumingMemoryBound(to: Segment.self)
+        block.segmentCount = right.loose < part.inner.count ? 2 : 1
+        multiplyBlock(
+            block, rows: part.rows.count, columns: part.columns.count - right.plain, left: left.base, right: from,
+            panelStride: 0, start: start, out: out, scratch: scratch)
     }
 }

@@ -75,6 +75,8 @@ static void shapes(void) {
     for (int k = 0; k < LENGTH(some); k++)
         for (uint32_t flags = 0; flags < 8; flags++) one(some[k], flags);
     for (int64_t n = 1; n <= 40; n++) one((struct shape){n, (n * 7) % 41 + 1, (n * 11) % 43 + 1}, (uint32_t)n % 8);
+    /* few rows, which read the last columns where they lie, up to the matrix's end */
+    for (int64_t n = 1; n <= 135; n++) one((struct shape){n % 7 + 1, (n * 97) % 750 + 1, n}, n % 2 ? 0 : MARTLET_ACCUMULATE);
 }
 
 /* No rows or columns: nothing is touched. Nothing within: zeros, or what was there. */
