@@ -37,6 +37,14 @@ final class Attending: Operation {
             value: pass.input(2), mask: inputs.count > 3 ? pass.input(3) : nil, weights: pass.saved)
     }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        let (queries, keys) = (inputs[0], inputs[1])
+        let numbers = [
+            heads, queries[0], keys[0], queries.last / heads, inputs[2].last / heads, isCausal ? 1 : 0,
+        ]
+        return [CCall(.attend, reads: [0, 1, 2, inputs.count > 3 ? 3 : nil], numbers, room: keys[0])]
+    }
+
     override func forward(_ pass: ForwardPass) { unsafe pass.execution.attend(attention(pass), out: pass.output) }
 
     override func backward(_ pass: BackwardPass) {

@@ -4,16 +4,19 @@ import MartletKernelInterface
 /// A call of a function of C.
 struct CCall {
     var function: CFunction
-    /// Which of the operation's inputs it reads; -1: what the call before gave.
-    var reads = [0]
+    /// Which of the operation's inputs it reads; -1: what the call before gave; nil: nothing, a null pointer.
+    var reads: [Int?] = [0]
     /// Sizes and steps, as the function takes them.
     var numbers: [Int]
     var arrays: [CArray] = []
+    /// Numbers that it works with, in memory that it leaves nothing in.
+    var room = 0
     /// Of products: how many sums are worked out at once.
     var width = 0
 
-    init(_ function: CFunction, reads: [Int] = [0], _ numbers: [Int], _ arrays: [CArray] = []) {
+    init(_ function: CFunction, reads: [Int?] = [0], _ numbers: [Int], _ arrays: [CArray] = [], room: Int = 0) {
         (self.function, self.reads, self.numbers, self.arrays) = (function, reads, numbers, arrays)
+        self.room = room
     }
 
     /// Sums over a window for each of some filters: the kernel's columns in runs, one behind the other, as they are summed.

@@ -25,8 +25,10 @@ extension Model {
 private struct CEntry {
     var call: CCall
     /// Where what it reads and gives lies.
-    var reads: [Int]
+    var reads: [Int?]
     var gives: Int
+    /// Where the room is that it works with; nil: it needs none.
+    var room: Int?
     /// The number of its first array.
     var firstArray: Int
     /// Whether its arrays are there already, as another call's of the same layer.
@@ -45,18 +47,21 @@ private struct CProgram {
     init(_ model: Model, _ built: Built, name: String) throws(MartletError) {
         (self.model, self.name) = (model, name)
         let graph = model.graph
-        lifetimes = Lifetimes(graph, scored: [], ofInputs: false)
-        placement = try lifetimes.placed(batch: 1)
         let isNeeded = graph.leading(to: graph.outputs)
+        let made = graph.steps.map { step -> [CCall]? in
+            if !isNeeded[step.output] || step.operation.isView { return [] }
+            return unsafe step.operation.calls(
+                parameters: built.parameters.base + step.firstParameter,
+                statistics: built.statistics.base + step.firstStatistic)
+        }
+        let rooms = made.map { calls in calls?.map(\.room).max() ?? 0 }
+        lifetimes = Lifetimes(graph, scored: [], ofInputs: false, rooms: rooms)
+        placement = try lifetimes.placed(batch: 1)
         // By where a layer's parameters begin: the number of its first array.
         var known: [Int: Int] = [:]
         var (arrays, numbers) = (0, placement.count)
-        for (index, step) in graph.steps.enumerated() where isNeeded[step.output] && !step.operation.isView {
-            guard
-                let calls = unsafe step.operation.calls(
-                    parameters: built.parameters.base + step.firstParameter,
-                    statistics: built.statistics.base + step.firstStatistic)
-            else {
+        for (index, step) in graph.steps.enumerated() {
+            guard let calls = made[index] else {
                 let layer = model.nodes.first { $0.operations.contains(index) }?.name.string ?? ""
                 throw MartletError(.unsupported, "layer \"\(layer)\" is of a kind that has no C here")
             }
@@ -66,8 +71,11 @@ private struct CProgram {
                 entries.append(
                     CEntry(
                         call: call,
-                        reads: call.reads.map { $0 < 0 ? gives : lifetimes.place(ofValue: step.inputs[$0], placement) },
-                        gives: gives, firstArray: again ?? arrays, isAgain: again != nil))
+                        reads: call.reads.map { read in
+                            read.map { $0 < 0 ? gives : lifetimes.place(ofValue: step.inputs[$0], placement) }
+                        },
+                        gives: gives, room: call.room > 0 ? lifetimes.place(ofRoom: index, placement) : nil,
+                        firstArray: again ?? arrays, isAgain: again != nil))
                 if again != nil { continue }
                 if step.parameterCount > 0 { known[step.firstParameter] = arrays }
                 arrays += call.arrays.count
@@ -81,7 +89,7 @@ private struct CProgram {
 
     func write(to text: inout CText) {
         writeHead(to: &text)
-        var isWritten = [Bool](repeating: false, count: 2048)
+        var isWritten = [Bool](repeating: false, count: 64 * 64)
         define(.copy, 0, &isWritten, &text)
         for entry in entries {
             for function in entry.call.function.needs + [entry.call.function] {
@@ -101,10 +109,7 @@ private struct CProgram {
         text.add("\n")
         writeSignature(to: &text)
         text.add("\n{\n")
-        let isRead = model.graph.leading(to: model.graph.outputs)
-        for (number, value) in model.graph.inputs.enumerated() where !isRead[value] {
-            text.add("    (void)x@;\n", number)
-        }
+        for number in model.graph.inputs.indices where !isRead(-1 - number) { text.add("    (void)x@;\n", number) }
         if placement.count == 0 { text.add("    (void)m;\n") }
         for (number, entry) in entries.enumerated() {
             text.add("    ")
@@ -112,6 +117,7 @@ private struct CProgram {
             text.add("(g@", number)
             for place in entry.reads { text.add(place: place) }
             for place in entry.call.arrays.indices { text.add(", a@", entry.firstArray + place) }
+            if let room = entry.room { text.add(place: room) }
             text.add(place: entry.gives)
             text.add(");\n")
         }
@@ -123,6 +129,12 @@ private struct CProgram {
             text.add(", y@);\n", number)
         }
         text.add("}\n")
+    }
+
+    /// Whether anything reads what lies at a place.
+    private func isRead(_ place: Int) -> Bool {
+        entries.contains { $0.reads.contains(place) }
+            || model.graph.outputs.contains { lifetimes.place(ofValue: $0, placement) == place }
     }
 
     /// Writes a function, unless it is there.
@@ -151,7 +163,9 @@ private struct CProgram {
             describe(model.nodes[node], to: &text)
         }
         text.add(
-            " * m: room for @ numbers, which it leaves nothing in: each thread has its own\n */\n", placement.count)
+            " * m: room for @ numbers, which it leaves nothing in: each thread has its own\n", placement.count)
+        let constants = entries.filter { !$0.isAgain }.flatMap(\.call.arrays).reduce(0) { $0 + $1.count }
+        text.add(" * constants: @ numbers\n */\n", constants)
         text.add("#include <math.h>\n\n")
         writeSignature(to: &text)
         text.add(";\n\n")
@@ -215,8 +229,9 @@ private struct CProgram {
         add(endsLine ? ",\n" : ",")
     }
 
-    /// An argument that is a value.
-    mutating func add(place: Int) {
+    /// An argument that is a value; nil: a null pointer.
+    mutating func add(place: Int?) {
+        guard let place else { return add(", 0") }
         if place < 0 { add(", x@", -1 - place) } else { add(", m + @", place) }
     }
 

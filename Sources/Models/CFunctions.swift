@@ -4,7 +4,7 @@
 enum CFunction: Int {
     case place, add, convolve, depthwise, maxPool, averagePool, standardize, normalize, rescale, sum, product, put,
         permute
-    case frame, rows, copy, activate, recur
+    case frame, rows, copy, activate, recur, attend, hide, maskRows, maskSteps
     case relu, leakyReLU, gelu, silu, tanh, sigmoid, softmax, elu, selu, softplus, hardSigmoid, mish, exponential
 
     /// Functions that this one calls.
@@ -148,7 +148,7 @@ enum CFunction: Int {
                 """, false
             )
         case .normalize:
-            // Samples, places, channels, groups.
+            // Samples, places, channels, groups, and whether the mean is taken away.
             (
                 "normalize",
                 """
@@ -159,7 +159,7 @@ enum CFunction: Int {
                         for (int first = 0; first < g[2]; first += own) {
                             double mean = 0, squares = 0;
                             for (int n = 0; n < g[1] * own; ++n) mean += x[n / own * g[2] + first + n % own];
-                            mean /= g[1] * own;
+                            mean = g[4] ? mean / (g[1] * own) : 0;
                             for (int n = 0; n < g[1] * own; ++n) {
                                 const double d = x[n / own * g[2] + first + n % own] - mean;
                                 squares += d * d;
@@ -243,83 +243,6 @@ enum CFunction: Int {
                 }
                 """, false
             )
-        case .rows:
-            // Zeros for a row that there is not.
-            (
-                "rows",
-                """
-                (const int *g, const int *x, const float *table, float *y)
-                {
-                    for (int i = 0; i < g[0]; ++i)
-                        for (int k = 0; k < g[1]; ++k) *y++ = x[i] >= 0 && x[i] < g[2] ? table[x[i] * g[1] + k] : 0;
-                }
-                """, false
-            )
-        case .activate:
-            // By the numbers of martlet.h.
-            (
-                "activate",
-                """
-                (float x, int activation, float slope)
-                {
-                    switch (activation) {
-                    case 1: return x < 0 ? 0 : x;
-                    case 2: return x < 0 ? slope * x : x;
-                    case 5: return tanhf(x);
-                    case 6: return 1 / (1 + expf(-x));
-                    case 8: return x < 0 ? expm1f(x) : x;
-                    case 9: return 1.05070099f * (x < 0 ? 1.67326324f * expm1f(x) : x);
-                    case 10: return (x > 0 ? x : 0) + log1pf(expf(-fabsf(x)));
-                    case 11: return fminf(fmaxf(x + 3, 0), 6) / 6;
-                    case 13: return expf(x);
-                    default: return x;
-                    }
-                }
-                """, false
-            )
-        case .recur:
-            // Steps, features, units, gates, the activations of what is given and of what lets through, whether all states
-            // are given, and whether the last step is read first. r: what the state adds to what is new, where a gate resets.
-            (
-                "recur",
-                """
-                (const int *g, const float *x, const float *kernel, const float *recurrent, const float *bias,
-                 const float *slope, float *y)
-                {
-                    const int units = g[2], all = g[3] * units, joined = g[3] == 3 ? 2 * units : all;
-                    float h[units], c[units], r[units], z[all];
-                    for (int k = 0; k < units; ++k) h[k] = c[k] = 0;
-                    for (int t = 0; t < g[0]; ++t) {
-                        const float *p = x + (g[7] ? g[0] - 1 - t : t) * g[1];
-                        for (int k = 0; k < all; ++k) z[k] = bias[k];
-                        for (int k = 0; k < units; ++k) r[k] = bias[all + k];
-                        for (int i = 0; i < g[1]; ++i)
-                            for (int k = 0; k < all; ++k) z[k] += p[i] * kernel[i * all + k];
-                        for (int i = 0; i < units; ++i) {
-                            const float *w = recurrent + i * all;
-                            for (int k = 0; k < joined; ++k) z[k] += h[i] * w[k];
-                            for (int k = joined; k < all; ++k) r[k - joined] += h[i] * w[k];
-                        }
-                        for (int k = 0; k < units; ++k) {
-                            const float first = activate(z[k], g[3] == 1 ? g[4] : g[5], *slope);
-                            if (g[3] == 1) {
-                                h[k] = first;
-                                continue;
-                            }
-                            const float second = activate(z[units + k], g[5], *slope), *q = z + 2 * units + k;
-                            if (g[3] == 3) {
-                                h[k] = first * h[k] + (1 - first) * activate(*q + second * r[k], g[4], *slope);
-                            } else {
-                                c[k] = second * c[k] + first * activate(*q, g[4], *slope);
-                                h[k] = activate(q[units], g[5], *slope) * activate(c[k], g[4], *slope);
-                            }
-                        }
-                        if (g[6] || t == g[0] - 1)
-                            for (int k = 0; k < units; ++k) *y++ = h[k];
-                    }
-                }
-                """, false
-            )
         case .softmax:
             (
                 "softmax",
@@ -345,6 +268,7 @@ enum CFunction: Int {
                 }
                 """, false
             )
+        case .rows, .activate, .recur, .attend, .hide, .maskRows, .maskSteps: sequenceParts
         case .copy: ("copy", "x[i]", true)
         case .relu: ("relu", "x[i] < 0 ? 0 : x[i]", true)
         case .gelu: ("gelu", "0.5f * x[i] * (1 + erff(x[i] * 0.707106781f))", true)

@@ -40,7 +40,7 @@ class LayerNorm: Operation {
     }
 
     override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
-        isCentered ? unsafe call([input.outerCount, 1, columns.last, 1], parameters) : nil
+        unsafe call([input.outerCount, 1, columns.last, 1], parameters)
     }
 
     /// numbers: samples, places, channels, groups.
@@ -48,7 +48,7 @@ class LayerNorm: Operation {
         let channels = columns.last
         let scale = unsafe CArray(hasScale ? parameters : nil, channels, otherwise: 1)
         let shift = unsafe CArray(hasShift ? parameters + (hasScale ? channels : 0) : nil, channels)
-        return [CCall(.normalize, numbers, [scale, shift, CArray([epsilon])])]
+        return [CCall(.normalize, numbers + [isCentered ? 1 : 0], [scale, shift, CArray([epsilon])])]
     }
 
     override func forward(_ pass: ForwardPass) {

@@ -42,7 +42,8 @@ struct Lifetimes {
     /// - Parameters:
     ///   - scored: the values that losses read, or that gradients come to; none where there are none.
     ///   - ofInputs: whether the gradients of inputs are wanted.
-    init(_ graph: Graph, scored: [Int], ofInputs: Bool) {
+    ///   - rooms: what each operation keeps for one sample, where that is not what it says itself.
+    init(_ graph: Graph, scored: [Int], ofInputs: Bool, rooms: [Int]? = nil) {
         let count = graph.steps.count
         values = Array(repeating: .nowhere, count: graph.values.count)
         for (number, value) in graph.inputs.enumerated() { values[value] = .input(number) }
@@ -77,9 +78,9 @@ struct Lifetimes {
             }
             extend(
                 values[step.output], to: needsOutput ? end : index, pins: runsBackward[index] && needsOutput)
-            let one = operation.savedCount(batch: 1)
+            let one = rooms?[index] ?? operation.savedCount(batch: 1)
             if one > 0 {
-                let more = operation.savedCount(batch: 2) - one
+                let more = rooms == nil ? operation.savedCount(batch: 2) - one : one
                 steps[index].saved = add(Store(first: index, last: end, perSample: more, fixed: one - more))
             }
         }
@@ -179,6 +180,9 @@ struct Lifetimes {
         case .store(let store): placement.offsets[store]
         }
     }
+
+    /// The place of what an operation keeps, where it keeps something.
+    func place(ofRoom step: Int, _ placement: Placement) -> Int { steps[step].saved.map { placement.offsets[$0] } ?? 0 }
 
     /// The place of a loss's gradient; nil where none is needed.
     func place(ofLossGradient number: Int, _ placement: Placement) -> Int? {

@@ -21,6 +21,11 @@ final class MaskMaking: Operation {
     override var reads: ValueKind { isOfRows ? .indices : .numbers }
     override var stopsGradient: Bool { true }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        isOfRows
+            ? [CCall(.maskRows, [input[0]])] : [CCall(.maskSteps, [input[0], input[1]], [CArray([hidden])])]
+    }
+
     override func forward(_ pass: ForwardPass) {
         let steps = unsafe pass.batch * output.elementCount
         if isOfRows {
@@ -41,6 +46,10 @@ final class Hiding: Operation {
     init(inputs: [Shape]) { super.init(inputs: inputs, output: inputs[0]) }
 
     override var needsInput: Bool { true }
+
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        [CCall(.hide, reads: [0, 1], [output.outerCount, output.last])]
+    }
 
     override func forward(_ pass: ForwardPass) { unsafe hide(pass, pass.input, pass.output) }
 

@@ -24,6 +24,10 @@ final class Position: Operation {
 
     override var stopsGradient: Bool { false }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        [CCall(.copy, reads: [], [input.elementCount], [unsafe CArray(parameters, input.elementCount)])]
+    }
+
     override func forward(_ pass: ForwardPass) {
         unsafe pass.execution.run(
             RowCopyRequest(

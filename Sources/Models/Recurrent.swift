@@ -67,7 +67,6 @@ final class Recurrent: Operation {
     }
 
     override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
-        if inputs.count > 1 || layer.flags.contains(.inputOrder) { return nil }
         let (gates, joined, units) = (shape.gates, shape.joined, shape.units)
         let second = unsafe parameters + kernel.elementCount
         let third = unsafe hasBias ? second + recurrentKernel.elementCount : nil
@@ -80,11 +79,13 @@ final class Recurrent: Operation {
         let numbers = [
             shape.steps, shape.features, units, gates / units, Int(layer.activation.rawValue),
             Int(layer.recurrentActivation.rawValue), givesAll ? 1 : 0, isReversed ? 1 : 0,
+            layer.flags.contains(.inputOrder) ? 1 : 0, layer.flags.contains(.zeroHidden) ? 1 : 0,
         ]
         let kernels = unsafe [
             CArray(parameters, kernel.elementCount), CArray(second, recurrentKernel.elementCount),
         ]
-        return [CCall(.recur, numbers, kernels + [bias, CArray([Float(layer.slope)])])]
+        let arrays = kernels + [bias, CArray([Float(layer.slope)])]
+        return [CCall(.recur, reads: [0, inputs.count > 1 ? 1 : nil], numbers, arrays, room: 3 * units + gates)]
     }
 
     override func forward(_ pass: ForwardPass) {

@@ -14,6 +14,10 @@ final class Translating: Operation {
         super.init(inputs: [try layer.images(input, subject)], output: input)
     }
 
+    override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        [CCall(.copy, [input.elementCount])]
+    }
+
     override func forward(_ pass: ForwardPass) { unsafe run(pass, isBackward: false, pass.input, to: pass.output) }
 
     override func backward(_ pass: BackwardPass) {

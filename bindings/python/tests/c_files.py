@@ -16,7 +16,7 @@ from exported import NDArray, as_list
 
 COMPILERS = [name for name in ("gcc", "clang") if shutil.which(name)]
 _NUMBERS = itertools.count()
-STRICT = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror")
+STRICT = ("-std=c99", "-Wall", "-Wextra", "-pedantic", "-Werror", "-Wvla")
 
 
 def compiled(path: Path, compiler: str = "gcc", *options: str) -> ctypes.CDLL:

@@ -14,7 +14,8 @@ import jax
 import keras
 
 from exported import NDArray, fill
-from exported_cases import CASES
+from exported_cases import CASES, Case
+from sequence_cases import SEQUENCES
 from martlet import nn
 
 
@@ -30,7 +31,7 @@ def twin(name: str) -> Any:
 @cache
 def in_float64(name: str) -> list[NDArray]:
     """What twin() gives in float64."""
-    case = CASES[name]
+    case: Case = (CASES | SEQUENCES)[name]
     ours = case.build(nn, nn.Model)
     fill(ours)
     with jax.enable_x64(True):

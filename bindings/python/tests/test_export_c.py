@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import subprocess
 import threading
 from pathlib import Path
@@ -21,16 +22,17 @@ from martlet import data, nn
 from martlet.__main__ import main
 from martlet._errors import FileError, OrderError, UnsupportedError
 from networks import digits_like, mlp
+from sequence_cases import SEQUENCES, steps
 
 pytestmark = pytest.mark.skipif(not COMPILERS, reason="there is no C compiler")
 
 _PROBABILITIES = {"Dense, softmax", "Dense, sigmoid", "Softmax", "Conv2D, softmax", "text"}
-_WHOLE = ("perceptron", "convolutional", "text", "residual", "branches")
+_WHOLE = {"perceptron", "convolutional", "text", "residual", "branches", *SEQUENCES}
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", CASES | SEQUENCES)
 def test_the_file_gives_what_the_library_predicts(name: str, tmp_path: Path) -> None:
-    case = CASES[name]
+    case = (CASES | SEQUENCES)[name]
     model = case.build(nn, nn.Model)
     fill(model)
     path = tmp_path / "some_model.c"
@@ -127,17 +129,60 @@ def test_rows_that_a_table_has_not_are_zeros(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found, [[0, 0, 0, 0, *table[4]], [0, 0, 0, 0, *table[0]]])
 
 
-def test_threads_may_be_inside_at_once(tmp_path: Path) -> None:
-    case = CASES["convolutional"]
+def test_sequences_of_which_nothing_is_seen(tmp_path: Path) -> None:
+    """What a state is before the first step, and attention's zeros, beside the library's; and what a mask's value is."""
+    inputs = nn.Input((7, 3))
+    x = nn.Masking(-1.5)(inputs)
+    ways = nn.Bidirectional(nn.LSTM(4, return_sequences=True))(x)
+    parts = [nn.MultiHeadAttention(2, 3, value_dim=5)(x, x), ways, nn.GRU(3, return_sequences=True)(x)]
+    model = nn.Model(inputs, nn.Flatten()(nn.Concatenate()(parts)))
+    fill(model)
+    model.to_c(tmp_path / "m.c")
+    given = steps()
+    given[given == 0] = -1.5
+    given[0], given[1, 2:5], given[2, 3, 1] = -1.5, -1.5, np.nan
+    given[3] = 0
+    mine, (found,) = model.predict(given), run(tmp_path / "m.c", given, [(model.output_shape[1],)])
+    np.testing.assert_array_equal(np.isnan(found), np.isnan(mine))
+    alike(np.nan_to_num(found), np.nan_to_num(mine))
+    assert (mine[0] == 0).any() and np.isfinite(mine[[0, 1, 3]]).all()
+
+
+def test_places_of_a_sequence(tmp_path: Path) -> None:
+    """Beside float64: what is learned of a place is added, and a model may give it alone."""
+    inputs = nn.Input((7, 3))
+    layer = nn.PositionEmbedding(7)
+    sum_ = nn.Model(inputs, nn.Add()([inputs, layer(inputs)]))
+    fill(sum_)
+    sum_.to_c(tmp_path / "m.c")
+    table = layer.get_weights()[0].astype(np.float64)
+    (found,) = run(tmp_path / "m.c", steps(), [(7, 3)])
+    alike(found, steps() + table, 2e-7)
+    alone = nn.Model(other := nn.Input((7, 3)), nn.PositionEmbedding(7)(other))
+    alone.to_c(tmp_path / "n.c")
+    alike(run(tmp_path / "n.c", steps(), [(7, 3)])[0], alone.predict(steps()), 0)
+
+
+def test_translations_between_pixels_are_left_out(tmp_path: Path) -> None:
+    model = nn.Sequential([nn.Input((6, 5, 2)), nn.RandomTranslation(0.2, 0.1), nn.Flatten()])
+    x = numbers((3, 6, 5, 2))
+    model.to_c(tmp_path / "m.c")
+    np.testing.assert_array_equal(run(tmp_path / "m.c", x, [(60,)])[0], x.reshape(3, 60))
+
+
+@pytest.mark.parametrize("name", ["convolutional", "Bidirectional, masked"])
+def test_threads_may_be_inside_at_once(name: str, tmp_path: Path) -> None:
+    case = (CASES | SEQUENCES)[name]
     model = case.build(nn, nn.Model)
     path = tmp_path / "m.c"
     model.to_c(path)
-    alone = run(path, case.x, [(10,)])[0]
+    units = model.output_shape[1]
+    alone = run(path, case.x, [(units,)])[0]
     found: list[Any] = [None] * 4
     library = compiled(path)
 
     def predict(number: int) -> None:
-        room, out = np.empty(memory(path), np.float32), np.empty((len(case.x), 10), np.float32)
+        room, out = np.empty(memory(path), np.float32), np.empty((len(case.x), units), np.float32)
         for _ in range(20):
             for sample in range(len(case.x)):
                 given = (case.x[sample : sample + 1], out[sample : sample + 1], room)
@@ -183,6 +228,33 @@ def test_layers_that_have_no_c_are_named(tmp_path: Path) -> None:
     with pytest.raises(UnsupportedError, match="layer 'mine' is of a kind that has no ONNX here"):
         model.to_onnx(tmp_path / "m.onnx")
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("name", ["perceptron", "text", "branches", "Bidirectional, masked"])
+def test_the_command_tells_what_it_comes_to(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = (CASES | SEQUENCES)[name].build(nn, nn.Model)
+    source, path = os.fspath(tmp_path / "m.safetensors"), tmp_path / "m.c"
+    model.save(source)
+    for compiler in COMPILERS:
+        monkeypatch.setenv("CC", compiler)
+        assert main(["export", source, os.fspath(path)]) == 0
+        first, *others = capsys.readouterr().out.splitlines()
+        size, constants, room = (int(word.replace(",", "")) for word in re.findall(r"[\d,]*\d", first.partition(": ")[2]))
+        assert size == path.stat().st_size and room == 4 * memory(path)
+        assert 3 * sum(weight.size for weight in model.get_weights()) <= constants < size  # a GRU adds biases up
+        assert others[0].startswith(f"{compiler} -std=c99 -O3: ")
+        for line in others:
+            found = re.search(r": ([\d,]+) bytes of code and constants.*, ([\d.e+]+) us a sample$", line)
+            assert found and constants < int(found[1].replace(",", "")) < constants + 60_000 and float(found[2]) > 0.01
+            stack = re.search(r"at most ([\d,]+) of stack", line)
+            assert stack is None or int(stack[1].replace(",", "")) < 4096
+    assert "of stack" in line or compiler != "gcc"
+    monkeypatch.setenv("CC", "no-such-compiler -x")
+    assert main(["export", source, os.fspath(path)]) == 0
+    assert "no C compiler was found" in capsys.readouterr().out
+    assert sorted(tmp_path.iterdir()) == [path, Path(source)]
 
 
 def test_errors_and_the_command(tmp_path: Path) -> None:

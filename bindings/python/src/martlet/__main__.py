@@ -42,7 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     )
     script.add_argument("script", help="a path, or with -m a module's name")
     script.add_argument("arguments", nargs=argparse.REMAINDER, help="what it gets as its own")
-    export = commands.add_parser("export", help="a model that was saved as one file of ONNX or of C")
+    export = commands.add_parser("export", help="a model that was saved as one file of ONNX or of C, and its size")
     export.add_argument("model", help="what save wrote, such as model.safetensors, or a .keras file of Keras's")
     export.add_argument("target", help="a name that ends in .onnx or .c")
     options = parser.parse_args(arguments)
@@ -87,7 +87,7 @@ def _run(parser: argparse.ArgumentParser, options: argparse.Namespace) -> int:
 
 
 def _export(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
-    from martlet import nn
+    from martlet import _c_file, nn
 
     suffix = os.path.splitext(options.target)[1]
     if suffix not in (".onnx", ".c"):
@@ -98,6 +98,10 @@ def _export(parser: argparse.ArgumentParser, options: argparse.Namespace) -> Non
         (model.to_c if suffix == ".c" else model.to_onnx)(options.target)
     except (martlet.MartletError, ImportError) as error:
         parser.error(str(error))
+    if suffix == ".c":
+        print(*_c_file.report(options.target), sep="\n")
+    else:
+        print(f"{options.target}: {os.path.getsize(options.target):,} bytes")
 
 
 def _show_gallery(parser: argparse.ArgumentParser, options: argparse.Namespace) -> None:
