@@ -1,6 +1,7 @@
-"""The networks that are no chains: a residual net for images and a convolutional net for texts, as sizes and as work.
+"""The networks that are no chains: a residual net for images, a convolutional net for texts, recurrent nets and a language
+model, as sizes and as work.
 
-residual.py and textual.py have them in each library. Nothing here runs or times anything.
+residual.py, textual.py, sequential.py and generative.py have them in each library. Nothing here runs or times anything.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import ClassVar
 
 from cases import Shape
 
@@ -24,6 +26,8 @@ class Residual:
     blocks: int = 3
     classes: int = 10
     vocabulary = 0
+    #: Of the labels of a sample.
+    wanted: ClassVar[Shape] = ()
     is_image = True
 
     def convolutions(self) -> Iterator[tuple[Shape, int]]:
@@ -71,6 +75,7 @@ class Textual:
     classes: int = 5
     #: Whether the rows of the table that a batch names are stepped, and no others.
     steps_rows: bool = False
+    wanted: ClassVar[Shape] = ()
     is_image = False
 
     @property
@@ -105,6 +110,7 @@ class Sequential:
     units: int = 128
     classes: int = 10
     vocabulary = 0
+    wanted: ClassVar[Shape] = ()
     is_image = False
 
     @property
@@ -123,3 +129,46 @@ class Sequential:
         """Of one sample: forward, the kernels' gradients, and the state's, but not the input's."""
         gates = self.shapes[0][1]
         return 2 * self.steps * gates * (2 * self.features + 3 * self.units) + 6 * self.units * self.classes
+
+
+@dataclass(frozen=True)
+class Generative:
+    """A language model of characters, of GPT-2's blocks (Radford et al., 2019): attention up to each place and a wide dense
+    layer, each behind a normalization and added to what it reads."""
+
+    length: int = 64
+    vocabulary: int = 65
+    units: int = 128
+    heads: int = 4
+    blocks: int = 4
+    is_image = False
+
+    @property
+    def input(self) -> Shape:
+        return (self.length,)
+
+    @property
+    def wanted(self) -> Shape:
+        return self.input
+
+    @property
+    def classes(self) -> int:
+        return self.vocabulary
+
+    @cached_property
+    def shapes(self) -> tuple[Shape, ...]:
+        """Tables, then of each block what normalizes, the kernels and biases of queries, keys, values and output, what
+        normalizes, and two dense layers; then what normalizes, and the last layer."""
+        units = self.units
+        normal: list[Shape] = [(units,), (units,)]
+        dense: list[Shape] = [(units, units), (units,)]
+        wide: list[Shape] = [(units, 4 * units), (4 * units,), (4 * units, units), (units,)]
+        block = [*normal, *(4 * dense), *normal, *wide]
+        found: list[Shape] = [(self.vocabulary, units), (self.length, units), *(self.blocks * block)]
+        return (*found, *normal, (units, self.vocabulary), (self.vocabulary,))
+
+    @property
+    def step_work(self) -> int:
+        """Of one sample: forward, the kernels' gradients and the inputs', and attention as if each place saw all."""
+        dense = 2 * self.length * self.units * (12 * self.units * self.blocks + self.vocabulary)
+        return 3 * (dense + 4 * self.length**2 * self.units * self.blocks)

@@ -13,7 +13,7 @@ from math import prod
 from typing import ClassVar
 
 from cases import DEFAULT, FUSED, MARTLET, Case, Shape
-from graph_cases import Residual, Sequential, Textual
+from graph_cases import Generative, Residual, Sequential, Textual
 
 MARTLET_C = "martlet from C"
 #: The two that compile a whole step.
@@ -58,6 +58,7 @@ class Network:
     filters: tuple[int, ...]
     units: tuple[int, ...]
     vocabulary = 0
+    wanted: ClassVar[Shape] = ()
 
     @property
     def classes(self) -> int:
@@ -101,7 +102,7 @@ class Training(ModelCase):
 
     is_measured_alone = True
 
-    network: Network | Residual | Sequential | Textual
+    network: Network | Residual | Sequential | Textual | Generative
     batch: int
     #: Batches in an epoch, and epochs that one call of ``fit`` trains for.
     batches: int
@@ -180,7 +181,7 @@ def convolutional(size: int) -> Network:
 def training(
     name: str,
     title: str,
-    network: Network | Residual | Sequential | Textual,
+    network: Network | Residual | Sequential | Textual | Generative,
     targets: dict[str, float],
     *,
     batch: int,
@@ -297,6 +298,15 @@ CASES: tuple[ModelCase, ...] = (
         {FUSED: 1.3, **FASTEST},
         batch=32,
         batches=16,
+    ),
+    training(
+        "train-gpt",
+        "GPT of 4 layers on characters, width 128, 4 heads, context 64",
+        Generative(),
+        {FUSED: 1.3, **FASTEST},
+        batch=12,
+        batches=16,
+        peers=(DEFAULT, FUSED, COMPILED, JAX, *PEAKS),
     ),
     product(2048, 2048, 2048, 0.95),
     product(64, 784, 512, 1.0),

@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 
 import cases
+import generative
 import model_cases
 import residual
 import sequential
 import textual
-from graph_cases import Residual, Sequential, Textual
+from graph_cases import Generative, Residual, Sequential, Textual
 from model_cases import Network, Training
 from peer import Peer, threads
 
@@ -38,8 +39,9 @@ def samples(case: Training) -> tuple[Any, Any]:
     x: Any = rng.standard_normal(sizes, np.float32)
     if network.vocabulary:
         x = rng.integers(0, network.vocabulary, sizes, np.int32)
-    y = rng.integers(0, classes, half)
-    others = (y + rng.integers(1, classes, half)) % classes
+    labels = (half, *network.wanted)
+    y = rng.integers(0, classes, labels)
+    others = (y + rng.integers(1, classes, labels)) % classes
     order = rng.permutation(2 * half)
     return np.concatenate((x, x))[order], np.concatenate((y, others))[order]
 
@@ -93,6 +95,7 @@ MODELS: dict[type, tuple[Callable[[Any], Any], Callable[..., Any], Callable[[Any
     Residual: (residual.martlet_model, residual.torch_model, residual.jax_model),
     Textual: (textual.martlet_model, textual.torch_model, textual.jax_model),
     Sequential: (sequential.martlet_model, sequential.torch_model, sequential.jax_model),
+    Generative: (generative.martlet_model, generative.torch_model, generative.jax_model),
 }
 
 
@@ -130,12 +133,12 @@ def torch_peer(
     optimizers: list[torch.optim.Optimizer] = [torch.optim.Adam(others, lr=LEARNING_RATE, fused=fused)]
     optimizers += [torch.optim.SparseAdam(tables, lr=LEARNING_RATE)] if tables else []
     functional = torch.nn.functional
-    loss_of_logits = (
-        functional.binary_cross_entropy_with_logits if case.network.classes == 1 else functional.cross_entropy
-    )
 
     def forward(images: Any, wanted: Any) -> Any:
-        return loss_of_logits(model(images), wanted)
+        logits = model(images)
+        if case.network.classes == 1:
+            return functional.binary_cross_entropy_with_logits(logits, wanted)
+        return functional.cross_entropy(logits.flatten(0, -2), wanted.flatten())
 
     loss_of = torch.compile(forward) if compiled else forward
 
