@@ -39,8 +39,8 @@ def torch_model(network: Generative) -> Any:
             self.reads, self.gives = nn.Linear(units, 3 * units), nn.Linear(units, units)
 
         def forward(self, x: Any) -> Any:
-            parts = self.reads(x).unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
-            taken = nn.functional.scaled_dot_product_attention(*parts, is_causal=True)
+            query, key, value = self.reads(x).unflatten(2, (3, heads, -1)).permute(2, 0, 3, 1, 4)
+            taken = nn.functional.scaled_dot_product_attention(query, key, value, is_causal=True)
             return self.gives(taken.transpose(1, 2).flatten(2))
 
     class Block(nn.Module):

@@ -1,5 +1,5 @@
-"""The networks that are no chains: a residual net for images, a convolutional net for texts, recurrent nets and a language
-model, as sizes and as work.
+"""The networks that are no chains: a residual net for images, a convolutional net for texts, recurrent nets and a
+language model, as sizes and as work.
 
 residual.py, textual.py, sequential.py and generative.py have them in each library. Nothing here runs or times anything.
 """
@@ -133,8 +133,8 @@ class Sequential:
 
 @dataclass(frozen=True)
 class Generative:
-    """A language model of characters, of GPT-2's blocks (Radford et al., 2019): attention up to each place and a wide dense
-    layer, each behind a normalization and added to what it reads."""
+    """A language model of characters, of GPT-2's blocks (Radford et al., 2019): attention up to each place and a wide
+    dense layer, each behind a normalization and added to what it reads."""
 
     length: int = 64
     vocabulary: int = 65

@@ -45,8 +45,8 @@ def test_a_language_model_is_one_function_in_each_library() -> None:
 def fill(module: torch.nn.Module, left: object) -> None:
     """Takes the next two arrays for a module's weight, which torch has turned, and its bias."""
     kernel, bias = next(left), next(left)  # type: ignore[call-overload]
-    module.weight.copy_(torch.from_numpy(kernel.T.copy()))  # type: ignore[operator,union-attr]
-    module.bias.copy_(torch.from_numpy(bias))  # type: ignore[operator,union-attr]
+    module.weight.copy_(torch.from_numpy(kernel.T.copy()))  # type: ignore[operator]
+    module.bias.copy_(torch.from_numpy(bias))  # type: ignore[operator]
 
 
 def test_it_is_as_much_work_forward_as_torch_counts_and_twice_that_backward() -> None:

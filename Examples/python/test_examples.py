@@ -27,6 +27,7 @@ SAYS = {
     "convolutional_digits.py": "least test accuracy",
     "residual_photographs.py": "least test accuracy",
     "text_classifier.py": "a striker who scores is sports",
+    "language_model.py": "least gain on pairs",
     "comparison.py": "learned at",
     "convolutional_comparison.py": "AdaBound",
     "unchanged.py": "accuracy on 360 images",
@@ -67,6 +68,8 @@ def test_runs(ended: tuple[str, str, Path]) -> None:
         assert float(output.split("test accuracy ")[1].split()[0]) > 80
     if name in FLOORS:
         assert float(output.split("least test accuracy ")[1].split(";")[0]) >= FLOORS[name]
+    if name == "language_model.py":
+        assert float(output.split("least gain on pairs ")[1]) >= 0.08
 
 
 def test_an_unchanged_script_learns_the_same() -> None:

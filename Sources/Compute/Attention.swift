@@ -2,26 +2,52 @@
 // and what the weights take of values. Nothing is checked.
 import MartletKernelInterface
 
+/// What is dropped of weights in training: of each head of each sample by a counter of its own.
+package struct AttentionDropout: BitwiseCopyable {
+    package let rate: Float
+    package let key: UInt64
+    package let step: UInt64
+
+    package init(rate: Float, key: UInt64, step: UInt64) { (self.rate, self.key, self.step) = (rate, key, step) }
+
+    /// Weights of a piece, or their gradients, without what is dropped.
+    fileprivate func apply(
+        _ x: UnsafePointer<Float>, to y: UnsafeMutablePointer<Float>, _ count: Int, _ piece: Int, _ execution: Execution
+    ) {
+        let key = key &+ UInt64(piece) &* 0xD1B5_4A32_D192_ED03
+        unsafe execution.run(DropoutRequest(count: count, rate: rate, key: key, step: step, x: x, y: y))
+    }
+}
+
 /// A batch's queries, keys and values, contiguous: (batch, places, heads, size) each.
 @unsafe package struct Attention: BitwiseCopyable {
     package var batch, heads, queries, keys: Int
     /// Of one head: of queries and keys, and of values.
     package var size, valueSize: Int
     package var isCausal: Bool
+    /// The first query's place among keys.
+    package var first: Int
     package var query, key, value: UnsafePointer<Float>
+    /// Of keys: from a place to the next, and from a feature to the next.
+    package var keyStrides: (place: Int, feature: Int)
     /// Which keys of each sample are seen; nil: all.
     package var mask: UnsafePointer<Float>?
     /// (batch, heads, queries, keys): written forward, read back.
     package var weights: UnsafeMutablePointer<Float>
+    /// nil: nothing is dropped.
+    package var dropout: AttentionDropout?
+    /// As many as weights: with dropout what is left of them, which is read back.
+    package var dropped: UnsafeMutablePointer<Float>?
 
     package init(
-        batch: Int, heads: Int, queries: Int, keys: Int, size: Int, valueSize: Int, isCausal: Bool,
+        batch: Int, heads: Int, queries: Int, keys: Int, size: Int, valueSize: Int, isCausal: Bool, first: Int = 0,
         query: UnsafePointer<Float>, key: UnsafePointer<Float>, value: UnsafePointer<Float>,
         mask: UnsafePointer<Float>?, weights: UnsafeMutablePointer<Float>
     ) {
         unsafe (self.batch, self.heads, self.queries, self.keys) = (batch, heads, queries, keys)
-        unsafe (self.size, self.valueSize, self.isCausal) = (size, valueSize, isCausal)
+        unsafe (self.size, self.valueSize, self.isCausal, self.first) = (size, valueSize, isCausal, first)
         unsafe (self.query, self.key, self.value) = unsafe (query, key, value)
+        unsafe keyStrides = (heads * size, 1)
         unsafe (self.mask, self.weights) = unsafe (mask, weights)
     }
 
@@ -35,7 +61,7 @@ import MartletKernelInterface
 @unsafe package struct AttentionGradients: BitwiseCopyable {
     package var output: UnsafePointer<Float>
     package var query, key, value: UnsafeMutablePointer<Float>?
-    /// As many as weights.
+    /// As many as weights; where some were dropped, those that are left, which are written over.
     package var work: UnsafeMutablePointer<Float>
 
     package init(
@@ -82,7 +108,7 @@ extension Execution {
         let (sample, head) = unsafe piece.quotientAndRemainder(dividingBy: attention.heads)
         let weights = unsafe attention.weights + piece * attention.queries * attention.keys
         if let out = unsafe out {
-            unsafe attend(sample, head, weights, out, execution)
+            unsafe attend(sample, head, weights, out, piece, execution)
         } else if let gradients = unsafe gradients {
             unsafe attendBack(sample, head, weights, gradients, piece, execution)
         }
@@ -95,7 +121,7 @@ extension Execution {
 
     private func attend(
         _ sample: Int, _ head: Int, _ weights: UnsafeMutablePointer<Float>, _ out: UnsafeMutablePointer<Float>,
-        _ execution: Execution
+        _ piece: Int, _ execution: Execution
     ) {
         let all = unsafe attention
         let (row, valueRow) = unsafe (all.heads * all.size, all.heads * all.valueSize)
@@ -106,17 +132,23 @@ extension Execution {
                     base: all.query + start(sample, head, places: all.queries, size: all.size), rowStride: row,
                     columnStride: 1),
                 right: Factor(
-                    base: all.key + start(sample, head, places: all.keys, size: all.size), rowStride: 1,
-                    columnStride: row),
+                    base: all.key + sample * all.keys * row + head * all.size * all.keyStrides.feature,
+                    rowStride: all.keyStrides.feature, columnStride: all.keyStrides.place),
                 out: weights, outStride: all.keys))
         unsafe execution.run(
             AttentionWeightsRequest(
-                rows: all.queries, keys: all.keys, scale: all.scale, isCausal: all.isCausal,
+                rows: all.queries, keys: all.keys, scale: all.scale, isCausal: all.isCausal, first: all.first,
                 mask: all.mask.map { unsafe $0 + sample * all.keys }, x: weights, y: weights))
+        var taken = unsafe weights
+        if let dropout = unsafe all.dropout, let dropped = unsafe all.dropped {
+            let count = unsafe all.queries * all.keys
+            unsafe taken = unsafe dropped + piece * count
+            unsafe dropout.apply(weights, to: taken, count, piece, execution)
+        }
         unsafe execution.multiply(
             MatrixProduct(
                 rows: all.queries, inner: all.keys, columns: all.valueSize,
-                left: Factor(base: weights, rowStride: all.keys, columnStride: 1),
+                left: Factor(base: taken, rowStride: all.keys, columnStride: 1),
                 right: Factor(
                     base: all.value + start(sample, head, places: all.keys, size: all.valueSize), rowStride: valueRow,
                     columnStride: 1),
@@ -141,7 +173,8 @@ extension Execution {
             unsafe execution.multiply(
                 MatrixProduct(
                     rows: all.keys, inner: all.queries, columns: all.valueSize,
-                    left: Factor(base: weights, rowStride: 1, columnStride: all.keys), right: output,
+                    left: Factor(base: all.dropout == nil ? weights : work, rowStride: 1, columnStride: all.keys),
+                    right: output,
                     out: out + values, outStride: valueRow))
         }
         if unsafe gradients.query == nil && gradients.key == nil { return }
@@ -150,9 +183,10 @@ extension Execution {
                 rows: all.queries, inner: all.valueSize, columns: all.keys, left: output,
                 right: Factor(base: all.value + values, rowStride: 1, columnStride: valueRow), out: work,
                 outStride: all.keys))
+        if let dropout = unsafe all.dropout { unsafe dropout.apply(work, to: work, count, piece, execution) }
         unsafe execution.run(
-            SoftmaxBackwardRequest(rows: all.queries, columns: all.keys, y: weights, gradient: work, out: work))
-        unsafe execution.run(CombinationRequest(.affine, count: count, work, work, out: work, first: all.scale))
+            SoftmaxBackwardRequest(
+                rows: all.queries, columns: all.keys, y: weights, gradient: work, out: work, scale: all.scale))
         if let out = unsafe gradients.query {
             unsafe execution.multiply(
                 MatrixProduct(

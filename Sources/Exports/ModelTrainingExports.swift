@@ -252,17 +252,42 @@ public func martlet_model_predict(
     let caller = unsafe ProgressCaller(token: model, mode: FloatingPointMode.host())
     return unsafe withModel("martlet_model_predict", model, reads: true, mayBeInside: true) {
         model throws(MartletError) in
-        let target = try unsafe required(out, "out")
+        let out = try unsafe outputs(out, out_count)
         let raw = unsafe try martlet_loop.reading(loop)
-        guard out_count >= 0 && out_count <= 1 << 56 else {
-            throw MartletError(.shape, "out_count is \(out_count); expected 0 to 2^56")
-        }
-        let out = unsafe UnsafeMutableBufferPointer(start: target, count: Int(out_count))
         let isStopped = try unsafe model.reading(x, "x") { x throws(MartletError) in
             try unsafe model.predict(x, into: out, Loop(raw, model, caller))
         }
         if isStopped { throw stopped }
     }
+}
+
+@implementation @_cdecl("martlet_model_sequence_reset")
+public func martlet_model_sequence_reset(_ model: OpaquePointer!, _ count: Int64) -> martlet_status {
+    unsafe withModel("martlet_model_sequence_reset", model) { model throws(MartletError) in
+        try model.beginSequences(Int(count))
+    }
+}
+
+@implementation @_cdecl("martlet_model_sequence_predict")
+public func martlet_model_sequence_predict(
+    _ model: OpaquePointer!, _ out: UnsafeMutablePointer<Float>!, _ out_count: Int64,
+    _ x: UnsafePointer<martlet_array>!
+) -> martlet_status {
+    unsafe withModel("martlet_model_sequence_predict", model) { model throws(MartletError) in
+        let out = try unsafe outputs(out, out_count)
+        try unsafe model.reading(x, "x") { x throws(MartletError) in try unsafe model.predictSteps(x, into: out) }
+    }
+}
+
+/// Where outputs go.
+private func outputs(
+    _ out: UnsafeMutablePointer<Float>?, _ count: Int64
+) throws(MartletError) -> UnsafeMutableBufferPointer<Float> {
+    let target = try unsafe required(out, "out")
+    guard count >= 0 && count <= 1 << 56 else {
+        throw MartletError(.shape, "out_count is \(count); expected 0 to 2^56")
+    }
+    return unsafe UnsafeMutableBufferPointer(start: target, count: Int(count))
 }
 
 @implementation @_cdecl("martlet_model_set")

@@ -10,6 +10,8 @@
     package let scale: Float
     /// Whether a row sees no keys behind its own place.
     package let isCausal: Bool
+    /// The first row's place among keys.
+    package let first: Int
     /// Which keys are seen, 1 or 0; nil: all.
     package let mask: UnsafePointer<Float>?
     package let x: UnsafePointer<Float>
@@ -17,10 +19,11 @@
 
     @inline(__always)
     package init(
-        rows: Int, keys: Int, scale: Float, isCausal: Bool, mask: UnsafePointer<Float>?, x: UnsafePointer<Float>,
-        y: UnsafeMutablePointer<Float>
+        rows: Int, keys: Int, scale: Float, isCausal: Bool, first: Int, mask: UnsafePointer<Float>?,
+        x: UnsafePointer<Float>, y: UnsafeMutablePointer<Float>
     ) {
         unsafe (self.rows, self.keys, self.scale, self.isCausal) = (rows, keys, scale, isCausal)
+        unsafe self.first = first
         unsafe (self.mask, self.x, self.y) = unsafe (mask, x, y)
     }
 

@@ -18,21 +18,23 @@
     package var nanoseconds: Int { unsafe cut.count * (columns + 20) }
 }
 
-/// out = y * (gradient - sum of y * gradient) in each row. `out` may be `gradient`.
+/// out = scale * y * (gradient - sum of y * gradient) in each row. `out` may be `gradient`.
 @unsafe package struct SoftmaxBackwardRequest: PieceRequest {
     package static var kernel: Kernel { .softmaxBackward }
     package let columns: Int
     package let y: UnsafePointer<Float>
     package let gradient: UnsafePointer<Float>
     package let out: UnsafeMutablePointer<Float>
+    package let scale: Float
     /// Runs of rows.
     package let cut: Cut
 
     package init(
         rows: Int, columns: Int, y: UnsafePointer<Float>, gradient: UnsafePointer<Float>,
-        out: UnsafeMutablePointer<Float>
+        out: UnsafeMutablePointer<Float>, scale: Float = 1
     ) {
         unsafe (self.columns, self.y, self.gradient, self.out) = unsafe (columns, y, gradient, out)
+        unsafe self.scale = scale
         unsafe cut = Cut(rows, of: columns, about: 8192)
     }
 

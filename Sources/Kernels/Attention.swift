@@ -9,7 +9,7 @@ func attentionWeights(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: Unsa
     let keys = request.keys
     for row in 0..<request.rows {
         let (x, y) = (request.x + row * keys, request.y + row * keys)
-        let seen = request.isCausal ? min(row + 1, keys) : keys
+        let seen = request.isCausal ? min(request.first + row + 1, keys) : keys
         var index = 0
         while index < seen {
             let count = min(seen - index, grain)

@@ -58,7 +58,7 @@ func exponentials(
     return sum(total)
 }
 
-/// out = y * (gradient - sum of y * gradient), on one piece's rows. out and gradient may be one array.
+/// out = scale * y * (gradient - sum of y * gradient), on one piece's rows. out and gradient may be one array.
 func softmaxBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
     let request: SoftmaxBackwardRequest = value(at: request)
     let columns = request.columns
@@ -80,7 +80,7 @@ func softmaxBackward(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: Unsaf
             let count = min(columns - index, grain)
             let factor = load(count, y + index, left: left - index)
             let centred = load(count, gradient + index, left: left - index) - product
-            store(count, factor * centred, to: out + index)
+            store(count, factor * centred * request.scale, to: out + index)
             index += grain
         }
     }

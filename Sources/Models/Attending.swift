@@ -6,10 +6,15 @@ import MartletPlatform
 final class Attending: Operation {
     private let heads: Int
     private let isCausal: Bool
+    /// What part of weights training drops.
+    private let rate: Float
+    /// Which of the model's operations this is.
+    private let stream: UInt64
 
     /// - Parameter inputs: queries, keys and values, and where there is one the mask of keys and values.
-    init(_ layer: Layer, inputs: [Shape], _ subject: String) throws(MartletError) {
+    init(_ layer: Layer, inputs: [Shape], stream: Int, _ subject: String) throws(MartletError) {
         let heads = layer.groups
+        (rate, self.stream) = (Float(layer.rate), UInt64(stream))
         self.heads = heads
         isCausal = layer.flags.contains(.causal)
         let (query, key, value) = (inputs[0], inputs[1], inputs[2])
@@ -31,10 +36,15 @@ final class Attending: Operation {
     private func weightCount(_ batch: Int) -> Int { batch * heads * inputs[0][0] * inputs[1][0] }
 
     private func attention(_ pass: ForwardPass) -> Attention {
-        unsafe Attention(
+        var attention = unsafe Attention(
             batch: pass.batch, heads: heads, queries: inputs[0][0], keys: inputs[1][0], size: inputs[0].last / heads,
             valueSize: inputs[2].last / heads, isCausal: isCausal, query: pass.input(0), key: pass.input(1),
             value: pass.input(2), mask: inputs.count > 3 ? pass.input(3) : nil, weights: pass.saved)
+        if unsafe pass.isTraining && rate > 0 {
+            unsafe attention.dropout = AttentionDropout(rate: rate, key: pass.key(stream), step: pass.step)
+            unsafe attention.dropped = unsafe pass.saved + weightCount(pass.batch)
+        }
+        return unsafe attention
     }
 
     override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {

@@ -93,27 +93,54 @@ import MartletPlatform
         }
     }
 
+    /// Steps of a batch that count.
+    private func seen(_ mask: UnsafePointer<Float>, batch: Int) -> Int {
+        var count = 0
+        for step in 0..<batch * scoring.steps where unsafe mask[step] != 0 { count += 1 }
+        return count
+    }
+
+    /// Weights by which the mean over all of the loss's rows is that over the steps that count.
+    private func weigh(by mask: UnsafePointer<Float>, batch: Int) {
+        let (seen, each) = unsafe (seen(mask, batch: batch), scoring.rows / scoring.steps)
+        let share = seen == 0 ? 0 : Float(batch * scoring.steps) / Float(seen)
+        for row in 0..<batch * scoring.rows {
+            let own = unsafe hasWeights ? weights.base[row] : 1
+            unsafe weights.base[row] = unsafe mask[row / each] == 0 ? 0 : own * share
+        }
+    }
+
     /// A batch's mean loss, without the output's weight; `value` is what ``Scoring/value`` says. Writes its gradient, times
     /// that weight, where one is wanted.
+    ///
+    /// - Parameter mask: which steps count; nil: all.
     func loss(
-        _ value: UnsafePointer<Float>, batch: Int, gradient: UnsafeMutablePointer<Float>?, _ execution: Execution
+        _ value: UnsafePointer<Float>, mask: UnsafePointer<Float>?, batch: Int, gradient: UnsafeMutablePointer<Float>?,
+        _ execution: Execution
     ) -> Double {
         let (settings, expected) = (scoring.settings, unsafe self.expected)
         let count = batch * scoring.rows
+        if let mask = unsafe mask { unsafe weigh(by: mask, batch: batch) }
+        let isWeighed = unsafe hasWeights || mask != nil
         unsafe execution.run(
             LossRequest(
                 scoring.kernel, rows: count, columns: scoring.columns, output: value, labels: expected.labels,
-                targets: expected.targets, settings.numbers, weights: hasWeights ? UnsafePointer(weights.base) : nil,
+                targets: expected.targets, settings.numbers, weights: isWeighed ? UnsafePointer(weights.base) : nil,
                 rowLoss: rows.base, gradient: gradient))
         return unsafe execution.sum(count: count, x: rows.base) / Double(count)
     }
 
     /// Adds a batch's metrics to a tally. Throws `.memory`, and not within the samples that its walk began with.
+    ///
+    /// - Parameter mask: which steps count; nil: all.
     func measure(
-        _ output: UnsafePointer<Float>, batch: Int, into tally: Tally, _ execution: Execution
+        _ output: UnsafePointer<Float>, mask: UnsafePointer<Float>?, batch: Int, into tally: Tally,
+        _ execution: Execution
     ) throws(MartletError) {
         let (settings, expected) = (scoring.settings, unsafe self.expected)
         if settings.metrics.isEmpty { return }
+        let weight = unsafe mask.map { unsafe Double(seen($0, batch: batch)) } ?? Double(batch)
+        tally.count(weight)
         for metric in [Metric.accuracy, .topAccuracy] where settings.metrics.has(metric) {
             let count = batch * scoring.accuracyRows
             unsafe execution.run(
@@ -121,19 +148,31 @@ import MartletPlatform
                     rows: count, columns: scoring.accuracyColumns, output: output, labels: expected.labels,
                     targets: expected.targets, top: metric == .accuracy ? 1 : settings.top,
                     threshold: scoring.threshold, out: rows.base))
-            unsafe tally.add(metric, mean: execution.sum(count: count, x: rows.base) / Double(count), samples: batch)
+            unsafe tally.add(metric, mean: mean(count, mask, batch, execution), weight: weight)
         }
         if let targets = unsafe expected.targets {
             for metric in [Metric.mse, .mae] where settings.metrics.needs(metric) {
                 unsafe execution.run(
                     RowErrorsRequest(
-                        rows: batch, columns: scoring.shape.elementCount, output: output, targets: targets,
+                        rows: batch * scoring.steps, columns: scoring.shape.elementCount / scoring.steps,
+                        output: output, targets: targets,
                         squared: metric == .mse, out: rows.base))
                 unsafe tally.add(
-                    metric, mean: execution.sum(count: batch, x: rows.base) / Double(batch), samples: batch)
+                    metric, mean: mean(batch * scoring.steps, mask, batch, execution), weight: weight)
             }
         }
-        try unsafe tally.add(output, expected, samples: batch)
+        try unsafe tally.add(output, expected, mask, samples: batch)
+    }
+
+    /// The mean of the first rows: of those whose steps count.
+    private func mean(_ count: Int, _ mask: UnsafePointer<Float>?, _ batch: Int, _ execution: Execution) -> Double {
+        var counted = count
+        if let mask = unsafe mask {
+            let each = count / (batch * scoring.steps)
+            for row in 0..<count where unsafe mask[row / each] == 0 { unsafe rows.base[row] = 0 }
+            counted = unsafe max(seen(mask, batch: batch) * each, 1)
+        }
+        return unsafe execution.sum(count: count, x: rows.base) / Double(counted)
     }
 }
 

@@ -70,8 +70,9 @@ extension Trainer {
             let behind = max(done, (model.graph.values[scoring.value].maker ?? -1) + 1)
             try unsafe model.forward(plan, pass, done..<behind)
             done = behind
+            let mask = unsafe scoring.mask.map { unsafe UnsafePointer(plan.value($0)) }
             let mean = unsafe scores[number].loss(
-                plan.value(scoring.value), batch: pass.batch, gradient: plan.lossGradient(first + number),
+                plan.value(scoring.value), mask: mask, batch: pass.batch, gradient: plan.lossGradient(first + number),
                 pass.execution)
             unsafe tallies.outputs[number].add(loss: mean, samples: pass.batch)
             loss += scoring.settings.weight * mean
@@ -81,8 +82,10 @@ extension Trainer {
         if !hasMetrics && !byHand { return }
         try unsafe model.forward(plan, pass, done..<model.graph.steps.count)
         for number in scores.indices where scores[number].isScored {
+            let mask = unsafe scorings[number].mask.map { unsafe UnsafePointer(plan.value($0)) }
             try unsafe scores[number].measure(
-                plan.value(scorings[number].output), batch: pass.batch, into: tallies.outputs[number], pass.execution)
+                plan.value(scorings[number].output), mask: mask, batch: pass.batch, into: tallies.outputs[number],
+                pass.execution)
         }
     }
 

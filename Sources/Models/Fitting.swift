@@ -246,16 +246,7 @@ extension Model {
     ) throws(MartletError) -> Bool {
         try checkLayers()
         let count = try x.sampleCount(of: self)
-        let elements = outputElementCount
-        let (wanted, overflow) = count.multipliedReportingOverflow(by: elements)
-        guard !overflow, out.count == wanted, let target = out.baseAddress else {
-            throw MartletError(
-                .shape, "out_count is \(out.count); expected \(wanted), \(count) samples of \(elements) elements")
-        }
-        let written = unsafe Samples(UnsafeBufferPointer(out))
-        for number in 0..<x.count { try unsafe written.checkApart(from: x[number], "out", x.subject(number)) }
-        try unsafe checkApart(written, "out")
-        try unsafe x.checkIndices(self)
+        let target = try unsafe room(out, for: count, of: x, in: self)
         let batch = min(try batchSize(loop), count)
         return try withWorkspace { (space) throws(MartletError) in
             let (plan, inputs) = (try space.plan(self, batch: batch), try space.inputs(self, x, batch: batch))
@@ -268,14 +259,37 @@ extension Model {
                 try unsafe inputs.take(x, rows, self, execution, for: plan)
                 let pass = unsafe BatchPass(self, built, plan, execution, batch: range.count)
                 try unsafe forward(plan, pass, graph.steps.indices)
-                var start = unsafe target
-                for (number, value) in graph.outputs.enumerated() {
-                    let elements = outputShape(number).elementCount
-                    unsafe (start + range.lowerBound * elements).update(
-                        from: plan.value(value), count: range.count * elements)
-                    unsafe start += count * elements
-                }
+                unsafe copyOutputs(of: plan, range, of: count, to: target)
             }
+        }
+    }
+
+    /// Where the outputs of `model` for so many samples go: itself, or that of one step. Throws `.shape` where the room is another,
+    /// `.overlap`, and `.argument` where a row is none of its table's.
+    func room(
+        _ out: UnsafeMutableBufferPointer<Float>, for count: Int, of x: SampleArrays, in model: Model
+    ) throws(MartletError) -> UnsafeMutablePointer<Float> {
+        let elements = model.outputElementCount
+        let (wanted, overflow) = count.multipliedReportingOverflow(by: elements)
+        guard !overflow, out.count == wanted, let target = out.baseAddress else {
+            throw MartletError(
+                .shape, "out_count is \(out.count); expected \(wanted), \(count) samples of \(elements) elements")
+        }
+        let written = unsafe Samples(UnsafeBufferPointer(out))
+        for number in 0..<x.count { try unsafe written.checkApart(from: x[number], "out", x.subject(number)) }
+        try unsafe checkApart(written, "out")
+        try unsafe x.checkIndices(model)
+        return unsafe target
+    }
+
+    /// Copies what a plan has of some samples, of so many in all, of each output behind the one before.
+    func copyOutputs(of plan: Plan, _ range: Range<Int>, of count: Int, to target: UnsafeMutablePointer<Float>) {
+        var start = unsafe target
+        for (number, value) in graph.outputs.enumerated() {
+            let elements = outputShape(number).elementCount
+            unsafe (start + range.lowerBound * elements).update(
+                from: plan.value(value), count: range.count * elements)
+            unsafe start += count * elements
         }
     }
 

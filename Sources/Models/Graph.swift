@@ -43,8 +43,10 @@ struct Graph {
     private(set) var steps: [GraphStep] = []
     /// Elements of all parameters and statistics so far.
     private var counts = (parameters: 0, statistics: 0)
-    /// The values that are the model's outputs.
+    /// The values that are the model's outputs, and masks of these, which losses read.
     var outputs = [0]
+    var masks: [Int] = []
+    var read: [Int] { outputs + masks }
 
     mutating func addInput(_ shape: Shape) -> Int {
         inputs.append(values.count)

@@ -116,6 +116,7 @@ public struct Layer: Sendable {
             (recurrentInitializer, recurrentValue) = (.orthogonal, 1)
         }
         if kind == .lstm { flags = .unitForgetBias }
+        if kind == .attention { rate = 0 }
     }
 
     public static func dense(_ units: Int, activation: Activation = .linear) -> Layer {
@@ -239,7 +240,9 @@ public struct Layer: Sendable {
             throw refuse("groups", groups, "1 or more, and a divisor of units, which is \(units)")
         }
         // In fp32, which they are used in.
-        if kind == .dropout, !(rate >= 0 && Float(rate) < 1) { throw refuse("rate", rate, "0 or more and less than 1") }
+        if kind == .dropout || kind == .attention, !(rate >= 0 && Float(rate) < 1) {
+            throw refuse("rate", rate, "0 or more and less than 1")
+        }
         if kind == .gaussianNoise, !(rate >= 0 && Float(rate).isFinite) {
             throw refuse("rate", rate, "a finite number of fp32, 0 or more")
         }

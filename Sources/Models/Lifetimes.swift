@@ -48,7 +48,7 @@ struct Lifetimes {
         values = Array(repeating: .nowhere, count: graph.values.count)
         for (number, value) in graph.inputs.enumerated() { values[value] = .input(number) }
         steps = Array(repeating: Step(), count: count)
-        let isNeeded = graph.leading(to: graph.outputs)
+        let isNeeded = graph.leading(to: graph.read)
         let needsGradient = graph.needsGradient(ofInputs: ofInputs)
         var runsBackward = Self.runsBackward(graph, needsGradient, scored: scored)
         let peaks = graph.peaks.filter { runsBackward[$0.value.convolution] }
@@ -59,7 +59,7 @@ struct Lifetimes {
         for (index, step) in graph.steps.enumerated() where isNeeded[step.output] {
             for value in step.inputs { lastReaders[value] = index }
         }
-        for output in graph.outputs { lastReaders[output] = count }
+        for output in graph.read { lastReaders[output] = count }
         for (index, step) in graph.steps.enumerated() where isNeeded[step.output] {
             steps[index].isNeeded = true
             let operation = step.operation
@@ -84,7 +84,7 @@ struct Lifetimes {
                 steps[index].saved = add(Store(first: index, last: end, perSample: more, fixed: one - more))
             }
         }
-        for output in graph.outputs { extend(values[output], to: count, pins: false) }
+        for output in graph.read { extend(values[output], to: count, pins: false) }
         self.peaks = peaks.mapValues(\.convolution)
         flow = GradientFlow(graph, needsGradient, runsBackward, self.peaks, from: scored, in: &self)
     }

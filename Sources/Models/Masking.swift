@@ -79,17 +79,18 @@ extension LayerKind {
     /// What becomes of a mask that comes with what a layer reads.
     enum MaskUse {
         /// Read and handed on; handed on; of several handed on where it is the same; of values read, and of queries handed on;
-        /// dropped, as by Keras's layer; and what Keras's layer does with it is not there.
-        case reads, passesOn, merges, attends, drops, cannot
+        /// read and dropped; dropped, as by Keras's layer; and what Keras's layer does with it is not there.
+        case reads, passesOn, merges, attends, ends, drops, cannot
     }
 
     var maskUse: MaskUse {
         switch self {
         case .lstm, .gru, .simpleRNN, .masking: .reads
         case .attention: .attends
+        case .globalAveragePool1D: .ends
         case .position, .dense, .activation, .dropout, .gaussianNoise, .layerNorm, .rescaling, .normalization: .passesOn
         case .add, .multiply, .concatenate: .merges
-        case .batchNorm, .groupNorm, .globalAveragePool1D: .cannot
+        case .batchNorm, .groupNorm: .cannot
         default: .drops
         }
     }
@@ -108,6 +109,7 @@ extension Model {
         case .reads: return (mask, layer.kind.isRecurrent && !layer.flags.contains(.returnSequences) ? nil : mask)
         case .passesOn: return (nil, mask)
         case .attends: return (nodes[inputs[2]].mask, nodes[inputs[0]].mask)
+        case .ends: return (mask, nil)
         case .drops: return (nil, nil)
         case .merges:
             let isSame = masks.count == inputs.count && masks.allSatisfy { $0 == mask }
@@ -117,15 +119,5 @@ extension Model {
         throw MartletError(
             .unsupported,
             "\(subject) reads a sequence with a mask; expected none, or of what is put together one for all")
-    }
-
-    /// Throws `.unsupported` where an output is a sequence with steps that are not seen: losses see all.
-    func checkOutputsSeen() throws(MartletError) {
-        for node in outputNodes where nodes[node].mask != nil {
-            throw MartletError(
-                .unsupported,
-                "the output of \"\(nodes[node].name.string)\" has a mask, which no loss reads; expected it to be dropped"
-            )
-        }
     }
 }

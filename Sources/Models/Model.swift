@@ -29,6 +29,10 @@ public final class Model {
     var built: Built? { building.isDone ? kept : nil }
     /// What training needs; nil until the model is compiled.
     var trainer: Trainer?
+    /// Sequences that it is run along.
+    var sequenceRun: SequenceRun?
+    /// Of a model of one step: how far sequences are.
+    let course: Course?
     /// Memory for the batches of predictions and evaluations: one for each that was under way at once.
     let workspaces: Spares<Workspace>
     /// What earlier calls read, for the next to fill.
@@ -38,8 +42,12 @@ public final class Model {
     private var tables: [Table?] = [nil]
 
     /// A model of one node, the first input. `seed` is that of initial values, dropout and the order of samples.
-    public init(input: Shape, seed: UInt64) throws(MartletError) {
-        self.seed = seed
+    public convenience init(input: Shape, seed: UInt64) throws(MartletError) {
+        try self.init(input: input, seed: seed, along: nil)
+    }
+
+    init(input: Shape, seed: UInt64, along course: Course?) throws(MartletError) {
+        (self.seed, self.course) = (seed, course)
         building = try Once()
         workspaces = try Spares()
         spareArrays = try Spares()
@@ -106,7 +114,7 @@ public final class Model {
         var shapes = inputs.map { nodes[$0].output }
         let mask = layer.kind == .masking ? making?.output : masks.read.map { graph.values[$0].shape }
         if let mask { shapes.append(mask) }
-        let operations = try layer.operations(on: shapes, stream: graph.steps.count, subject)
+        let operations = try layer.operations(on: shapes, stream: graph.steps.count, along: course, subject)
         for array in operations.flatMap(\.parameters) { try Initializer.check(array, subject) }
         if let first { try checkSame(operations, as: nodes[first], subject) }
         let values = inputs.map { nodes[$0].value }
@@ -152,7 +160,7 @@ public final class Model {
 
     private func append(_ node: Node) -> Int {
         nodes.append(node)
-        if !hasNamedOutputs { (outputNodes, graph.outputs) = ([nodes.count - 1], [node.value]) }
+        if !hasNamedOutputs { give([nodes.count - 1]) }
         return nodes.count - 1
     }
 
@@ -175,7 +183,12 @@ public final class Model {
         // Where a call has failed there may be some already, of other outputs.
         workspaces.removeAll()
         hasNamedOutputs = true
+        give(chosen)
+    }
+
+    private func give(_ chosen: [Int]) {
         (outputNodes, graph.outputs) = (chosen, chosen.map { nodes[$0].value })
+        graph.masks = chosen.compactMap { nodes[$0].mask }
     }
 
     /// Throws where a value is not of what an operation reads: an input is either numbers or rows of tables.

@@ -4,8 +4,10 @@ import MartletPlatform
 
 extension Layer {
     /// One operation, and where the layer ends in an activation a second one. `subject` is what messages call the
-    /// layer, `stream` its number in the model.
-    func operations(on inputs: [Shape], stream: Int, _ subject: String) throws(MartletError) -> [Operation] {
+    /// layer, `stream` its number in the model; of a model of one step, `course` says how far sequences are.
+    func operations(
+        on inputs: [Shape], stream: Int, along course: Course?, _ subject: String
+    ) throws(MartletError) -> [Operation] {
         let input = inputs[0]
         let main: Operation
         switch kind {
@@ -16,7 +18,9 @@ extension Layer {
             main = try MaxPooling(self, input: input, subject)
         case .averagePool1D, .averagePool2D: main = try AveragePooling(self, input: input, subject)
         case .globalAveragePool1D, .globalAveragePool2D:
-            main = try GlobalAveragePooling(self, input: input, subject)
+            main =
+                inputs.count > 1
+                ? try MaskedAverage(inputs: inputs, subject) : try GlobalAveragePooling(self, input: input, subject)
         case .flatten, .reshape: main = try Reshaping(self, input: input, subject)
         case .permute: main = try Permutation(self, input: input, subject)
         case .dropout: main = Dropout(self, input: input, stream: stream)
@@ -42,8 +46,13 @@ extension Layer {
         case .gru: main = try Recurrent(.gru, self, inputs: inputs, subject)
         case .simpleRNN: main = try Recurrent(.simple, self, inputs: inputs, subject)
         case .masking: main = Hiding(inputs: inputs)
-        case .attention: main = try Attending(self, inputs: inputs, subject)
-        case .position: main = try Position(self, input: input, subject)
+        case .attention:
+            if let course {
+                main = try RecallingAttention(self, inputs: inputs, course, subject)
+            } else {
+                main = try Attending(self, inputs: inputs, stream: stream, subject)
+            }
+        case .position: main = try Position(self, input: input, along: course, subject)
         case .own: main = try Own(self, inputs: inputs, subject)
         }
         if activation == .linear || !kind.hasActivation { return [main] }

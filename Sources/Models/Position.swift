@@ -5,20 +5,24 @@ import MartletPlatform
 
 final class Position: Operation {
     private let layer: Layer
+    /// Of a model of one step.
+    private let course: Course?
+    private let table: Shape
 
-    init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
-        self.layer = layer
+    init(_ layer: Layer, input: Shape, along course: Course?, _ subject: String) throws(MartletError) {
+        (self.layer, self.course) = (layer, course)
         guard input.rank == 2 else {
             throw MartletError(.shape, "\(subject)'s input is \(input); expected (steps, features)")
         }
+        table = try Shape([course?.length ?? input[0], input[1]], "\(subject)'s table")
         super.init(inputs: [input], output: input)
     }
 
     override var parameters: [ArrayDescription] {
         [
             ArrayDescription(
-                name: "embeddings", shape: input, initializer: layer.kernelInitializer, value: layer.kernelValue,
-                fanIn: input[0], fanOut: input[1])
+                name: "embeddings", shape: table, initializer: layer.kernelInitializer, value: layer.kernelValue,
+                fanIn: table[0], fanOut: table[1])
         ]
     }
 
@@ -29,6 +33,15 @@ final class Position: Operation {
     }
 
     override func forward(_ pass: ForwardPass) {
+        if let course {
+            let (count, from) = unsafe (
+                pass.batch / course.sequences * input[1], pass.parameters + course.done * input[1]
+            )
+            for sequence in 0..<course.sequences {
+                unsafe (pass.output + sequence * count).update(from: from, count: count)
+            }
+            return
+        }
         unsafe pass.execution.run(
             RowCopyRequest(
                 rows: pass.batch, width: input.elementCount, from: pass.parameters, fromStride: 0, to: pass.output,

@@ -50,7 +50,8 @@ import MartletPlatform
             let isTable = model.table(ofInput: number) != nil
             let found = try unsafe self[number].sampleCount(
                 of: model.inputShape(number), subject(number),
-                types: isTable ? [.int32, .int64, .uint8] : [.fp32, .uint8])
+                types: isTable ? [.int32, .int64, .uint8] : [.fp32, .uint8],
+                sequences: model.course?.sequences)
             if number == 0 { first = found }
             guard found == first else {
                 throw MartletError(

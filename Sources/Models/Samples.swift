@@ -53,8 +53,12 @@ public enum SampleType: Int32, Sendable, BitwiseCopyable {
 
     /// How many samples of a shape these are. Throws `.type`, `.shape`, `.null` and `.alignment`.
     ///
-    /// - Parameter types: those that they may be of.
-    func sampleCount(of shape: Shape, _ subject: String, types: [SampleType] = [.fp32]) throws(MartletError) -> Int {
+    /// - Parameters:
+    ///   - types: those that they may be of.
+    ///   - sequences: where samples are steps: of how many sequences.
+    func sampleCount(
+        of shape: Shape, _ subject: String, types: [SampleType] = [.fp32], sequences: Int? = nil
+    ) throws(MartletError) -> Int {
         guard unsafe types.contains(type) else {
             let words = types.map { "\($0)" }.joined(separator: ", ")
             throw unsafe MartletError(.type, "\(subject).dtype is \(type); expected \(words)")
@@ -65,21 +69,24 @@ public enum SampleType: Int32, Sendable, BitwiseCopyable {
                 .shape,
                 "\(subject) has \(count) elements; expected 1 or more samples of \(elements), the elements of \(shape)")
         }
-        guard unsafe fits(shape) else {
+        guard unsafe fits(shape, sequences) else {
+            let wanted = sequences.map { unsafe [$0, count / elements / $0] + shape.list.dropFirst() }
             throw unsafe MartletError(
                 .shape,
                 "\(subject) has the sizes \(Shape.text((0..<rank).map { unsafe Int(sizes![$0]) })); "
-                    + "expected \(Shape.text([count / elements] + shape.list))")
+                    + "expected \(Shape.text(wanted ?? [count / elements] + shape.list))")
         }
         try unsafe checkMemory(subject)
         return unsafe count / elements
     }
 
     /// Whether the sizes, where there are some, are those of samples of a shape.
-    private func fits(_ shape: Shape) -> Bool {
+    private func fits(_ shape: Shape, _ sequences: Int?) -> Bool {
         guard let sizes = unsafe sizes, unsafe rank > 0 else { return true }
         guard unsafe rank == shape.rank + 1 else { return false }
-        for dimension in 0..<shape.rank where unsafe Int(sizes[dimension + 1]) != shape[dimension] { return false }
+        if let sequences, unsafe Int(sizes[0]) != sequences { return false }
+        for dimension in (sequences == nil ? 0 : 1)..<shape.rank
+        where unsafe Int(sizes[dimension + 1]) != shape[dimension] { return false }
         return true
     }
 

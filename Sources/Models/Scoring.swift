@@ -12,6 +12,9 @@ struct Scoring {
     /// the activation is applied to. The logarithm of both together is exact however far one class leads, and its
     /// gradient never vanishes while the answer is wrong.
     let value: Int
+    /// The value that says which steps of a sample count, and how many there are; nil: the sample counts as a whole.
+    let mask: Int?
+    let steps: Int
     /// The loss's rows in one sample, and elements in each.
     let rows: Int
     let columns: Int
@@ -30,7 +33,9 @@ struct Scoring {
         let isProbability =
             settings.from == .auto
             ? lastActivation == .softmax || lastActivation == .sigmoid : settings.from == .probabilities
-        columns = settings.loss.looksAtRows ? shape.last : shape.elementCount
+        mask = model.nodes[model.outputNodes[number]].mask
+        steps = mask.map { model.graph.values[$0].shape[0] } ?? 1
+        columns = settings.loss.looksAtRows || mask != nil ? shape.last : shape.elementCount
         rows = shape.elementCount / columns
         let logits = isProbability ? Scoring.logits(settings.loss, columns, model.graph, output) : nil
         value = logits ?? output
@@ -71,6 +76,10 @@ struct Scoring {
         guard !metrics.has(.perplexity) || settings.loss == .crossEntropy || settings.loss == .nll else {
             throw MartletError(
                 .argument, "\(prefix)metrics has PERPLEXITY; expected the loss CROSS_ENTROPY or NLL, whose power it is")
+        }
+        guard !metrics.has(.r2) || mask == nil else {
+            throw MartletError(
+                .unsupported, "\(prefix)metrics has R2, and the output has a mask; expected other metrics, or no mask")
         }
         guard !metrics.needCounts || classCount <= Tally.mostClasses else {
             throw MartletError(

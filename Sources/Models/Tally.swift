@@ -11,6 +11,8 @@ final class Tally {
 
     private var scoring: Scoring
     private var samples = 0
+    /// What the sums of metrics are of: samples, or, where a mask says which, steps.
+    private var weight = 0.0
     private var loss = 0.0
     /// Of accuracies and errors, which are means.
     private var accuracies: InlineArray<2, Double> = [0, 0]
@@ -66,7 +68,7 @@ final class Tally {
     func reset() {
         answers.removeAll()
         sorting.reset()
-        (samples, loss, squares, magnitudes, accuracies) = (0, 0, 0, 0, [0, 0])
+        (samples, weight, loss, squares, magnitudes, accuracies) = (0, 0, 0, 0, 0, [0, 0])
         for right in 0..<classes.count where classes[right].right > 0 {
             for said in 0..<classCount { counts[right * classCount + said] = 0 }
         }
@@ -79,9 +81,12 @@ final class Tally {
         loss += mean * Double(count)
     }
 
+    /// Adds a batch's weight in the means of metrics.
+    func count(_ more: Double) { weight += more }
+
     /// Adds a batch's means of a metric that has some.
-    func add(_ metric: Metric, mean: Double, samples count: Int) {
-        let sum = mean * Double(count)
+    func add(_ metric: Metric, mean: Double, weight: Double) {
+        let sum = mean * weight
         switch metric {
         case .accuracy: accuracies[0] += sum
         case .topAccuracy: accuracies[1] += sum
@@ -92,21 +97,28 @@ final class Tally {
 
     /// Adds what other metrics need of a batch. Throws `.memory`, and not within the samples that there is room for.
     func add(
-        _ output: UnsafePointer<Float>, _ expected: Expected, samples count: Int
+        _ output: UnsafePointer<Float>, _ expected: Expected, _ mask: UnsafePointer<Float>?, samples count: Int
     ) throws(MartletError) {
-        if counts.count > 0 { unsafe addCounts(output, expected, rows: count * scoring.accuracyRows) }
+        if counts.count > 0 { unsafe addCounts(output, expected, mask, rows: count * scoring.accuracyRows) }
         if spreads.count > 0, let targets = unsafe expected.targets { unsafe addSpreads(output, targets, count) }
         if scoring.settings.metrics.has(.auc) {
             sorting.reset()
-            for row in 0..<count * scoring.accuracyRows {
+            for row in 0..<count * scoring.accuracyRows where unsafe isSeen(row, mask) {
                 try unsafe answers.append(Answer(score: output[row], isYes: expected.isYes(row)))
             }
         }
     }
 
-    private func addCounts(_ output: UnsafePointer<Float>, _ expected: Expected, rows: Int) {
+    private func isSeen(_ row: Int, _ mask: UnsafePointer<Float>?) -> Bool {
+        guard let mask = unsafe mask else { return true }
+        return unsafe mask[row / (scoring.accuracyRows / scoring.steps)] != 0
+    }
+
+    private func addCounts(
+        _ output: UnsafePointer<Float>, _ expected: Expected, _ mask: UnsafePointer<Float>?, rows: Int
+    ) {
         let columns = scoring.accuracyColumns
-        for row in 0..<rows {
+        for row in 0..<rows where unsafe isSeen(row, mask) {
             let (right, said): (Int, Int)
             if columns == 1 {
                 (right, said) = unsafe (expected.isYes(row) ? 1 : 0, output[row] > scoring.threshold ? 1 : 0)
@@ -153,11 +165,11 @@ final class Tally {
     func value(_ metric: Metric) -> Double {
         guard scoring.settings.metrics.has(metric) else { return .nan }
         switch metric {
-        case .accuracy: return accuracies[0] / Double(samples)
-        case .topAccuracy: return accuracies[1] / Double(samples)
-        case .mse: return squares / Double(samples)
-        case .mae: return magnitudes / Double(samples)
-        case .rmse: return (squares / Double(samples)).squareRoot()
+        case .accuracy: return mean(accuracies[0])
+        case .topAccuracy: return mean(accuracies[1])
+        case .mse: return mean(squares)
+        case .mae: return mean(magnitudes)
+        case .rmse: return mean(squares).squareRoot()
         case .r2: return determination
         case .precision: return meanOverClasses { Self.share($0.hits, of: $0.said) }
         case .recall: return meanOverClasses { Self.share($0.hits, of: $0.right) }
@@ -167,6 +179,9 @@ final class Tally {
         case .perplexity: return exp(meanLoss)
         }
     }
+
+    /// 0 where no step has counted.
+    private func mean(_ sum: Double) -> Double { weight == 0 && samples > 0 ? 0 : sum / weight }
 
     /// How often the class `right` was taken for `said`; nil where nothing is counted.
     func count(right: Int, said: Int) -> Int64? { counts.count == 0 ? nil : counts[right * classCount + said] }

@@ -55,7 +55,6 @@ import MartletPlatform
     init(
         _ model: Model, _ built: Built, _ settings: [Training], _ groups: ParameterGroups
     ) throws(MartletError) {
-        try model.checkOutputsSeen()
         guard settings.count == model.outputCount else {
             throw MartletError(
                 .argument, "training says \(settings.count) outputs; expected \(model.outputCount), the model's")

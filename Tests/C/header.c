@@ -316,6 +316,8 @@ static const any_function functions[] = {
     (any_function)martlet_model_fit,
     (any_function)martlet_model_evaluate,
     (any_function)martlet_model_predict,
+    (any_function)martlet_model_sequence_reset,
+    (any_function)martlet_model_sequence_predict,
     (any_function)martlet_model_mode_set,
     (any_function)martlet_model_set,
     (any_function)martlet_model_get,

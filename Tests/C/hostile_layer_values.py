@@ -238,6 +238,7 @@ def sequence_values() -> Iterator[Value]:
     yield "ATTENTION of images", f"make_layer(&w->m, MARTLET_LAYER_ATTENTION); {three}", "SHAPE"
     yield from of_kind("ATTENTION", "groups", (*BELOW_ONE, 65537, "(int64_t)1 << 62"), "ARGUMENT", three)
     yield from of_kind("ATTENTION", "flags", ("16u", "1u", "128u"), "ARGUMENT", three)
+    yield from of_kind("ATTENTION", "rate", ("1.0", "-0.1", "NAN", "INFINITY", "0.99999999"), "ARGUMENT", three)
     all_steps, backward, order, zero = 128, 256, 65536, 131072
     for kind in ("LSTM", "GRU", "SIMPLE_RNN"):
         for flags in (order, order + all_steps, order + backward, zero, zero + backward):

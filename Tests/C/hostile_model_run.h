@@ -47,6 +47,10 @@ static void models_create(struct model_world *m) {
     REQUIRE(martlet_model_train(m->model, NULL, &m->x, &m->y, m->rows, BATCH) == MARTLET_OK);
     network_add(m->plain, MARTLET_LAYER_DENSE, CLASSES, MARTLET_ACTIVATION_LINEAR);
     REQUIRE(martlet_model_buffer_get(m->plain, NULL, NULL, MARTLET_BUFFER_PARAMETERS) == MARTLET_OK);
+    REQUIRE(martlet_model_create(&m->along, (const int64_t[]){2, FEATURES}, 2, 16) == MARTLET_OK);
+    network_add(m->along, MARTLET_LAYER_POSITION, 0, MARTLET_ACTIVATION_LINEAR);
+    network_add(m->along, MARTLET_LAYER_DENSE, CLASSES, MARTLET_ACTIVATION_LINEAR);
+    REQUIRE(martlet_model_sequence_reset(m->along, SAMPLES) == MARTLET_OK);
 }
 
 static uint64_t models_hash(struct model_world *m) {
@@ -197,6 +201,10 @@ GOOD(model_evaluate) {
 GOOD(model_predict) {
     a->model = w->m.model, a->out = w->m.out, a->out_count = SAMPLES * CLASSES, a->x = &w->m.x;
     a->loop = &w->m.loop.loop;
+}
+GOOD(model_sequence_reset) { a->model = w->m.along, a->count = 3; }
+GOOD(model_sequence_predict) {
+    a->model = w->m.along, a->out = w->m.out, a->out_count = SAMPLES * CLASSES, a->x = &w->m.x;
 }
 GOOD(model_mode_set) { a->model = w->m.model, a->mode = MARTLET_EVALUATION; }
 GOOD(model_set) { a->model = w->m.model, a->hyperparameter = MARTLET_LR, a->value = 0.5; }

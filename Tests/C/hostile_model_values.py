@@ -18,7 +18,9 @@ OTHERS = {
     "an optimizer that is gone": "(void *)w->gone",
 }
 # What must have been called before, by the names of functions without "martlet_model_".
-NEED_LAYER = {"compile", "groups_compile", "predict", "save", "export", "buffer_get", "view_count", "view_get"}
+NEED_LAYER = {
+    "compile", "groups_compile", "predict", "save", "export", "buffer_get", "view_count", "view_get", "sequence_reset",
+}  # fmt: skip
 NEED_COMPILE = {
     "train", "differentiate", "step", "fit", "evaluate", "set", "get", "group_count", "group_set", "config_get",
     "step_get", "grad_norm_get", "copy_set", "forward", "backward", "training_get", "epoch_get", "epoch_set",
@@ -55,6 +57,9 @@ def model_values(function: str) -> Iterator[Value]:
             if verb == "buffer_get":
                 code += " a->buffer = MARTLET_BUFFER_PARAMETERS;"
             yield f"a layer of {units} units", code, "MEMORY|SHAPE"
+    if verb.startswith("sequence"):
+        other = "UNSUPPORTED" if verb == "sequence_reset" else "ORDER"
+        yield "a model of no sequences", "a->model = w->m.plain;", other
     if verb == "reset":
         yield "a model without a layer", "a->model = w->m.flat;", "OK"
 
@@ -120,14 +125,20 @@ def copy_values() -> Iterator[Value]:
 def x_values(function: str) -> Iterator[Value]:
     yield "NULL", "a->x = NULL;", "NULL"
     yield "misaligned", "a->x = (void *)((char *)at_page_end(NULL, 128) + 4);", "ALIGNMENT"
-    yield from samples_values("(*a->x)", labels=False)
+    along = function.endswith("sequence_predict")
+    some = samples_values("(*a->x)", labels=False)
+    # Sizes of steps are sequences, steps and features.
+    yield from (value for value in some if not along or "lay(" not in value[1])
+    if along:
+        yield "sizes without the steps", "lay(&w->m, a->x);", "SHAPE"
+        yield "more steps than there are", "a->x->count *= 3; a->x->data = w->scratch; a->out_count *= 3;", "SHAPE"
     code = "lay(&w->m, a->x); w->m.sizes[0] = w->m.strides[0] = FEATURES; w->m.sizes[1] = SAMPLES;"
     yield "sizes the wrong way round", code + " w->m.strides[0] = SAMPLES;", "SHAPE"
     yield "one sample less", "a->x->count -= FEATURES;", "SHAPE"
     yield "one sample more", "a->x->count += FEATURES; a->x->data = w->scratch;", "SHAPE"
     for what in ("NAN", "INFINITY", "-INFINITY", "1e-45f", "3e38f", "-0.0f"):
         yield f"an element is {what}", f"((float *)a->x->data)[3 * FEATURES] = {what};", "OK"
-    if function == "martlet_model_predict":
+    if function.endswith("predict"):
         yield "the output", "a->x->data = w->m.out;", "OVERLAP"
         yield "ends in the output", "a->x->data = (char *)w->m.out - SAMPLES * FEATURES * 4 + 4;", "OVERLAP"
     else:
@@ -266,8 +277,8 @@ def result_values() -> Iterator[Value]:
     yield "the result lies in the samples", inside, "OVERLAP|OK"
 
 
-def out_floats() -> Iterator[Value]:
-    """The output of predict and forward."""
+def out_floats(function: str) -> Iterator[Value]:
+    """The output of predictions and forward."""
     yield "NULL", "a->out = NULL;", "NULL"
     for offset in (1, 2, 3):
         yield f"misaligned by {offset}", f"a->out = (void *)((char *)w->scratch + {offset});", "ALIGNMENT"
@@ -275,8 +286,8 @@ def out_floats() -> Iterator[Value]:
     yield "the last of the samples", "a->out = w->m.inputs + SAMPLES * FEATURES - 1;", "OVERLAP"
     yield "ends in the samples", "a->out = w->m.inputs - a->out_count + 1;", "OVERLAP"
     yield "at a page's end", "a->out = at_page_end(NULL, (size_t)a->out_count * 4);", "OK"
-    for buffer in ("PARAMETERS", "STATISTICS"):
-        get = f"REQUIRE(martlet_model_buffer_get(w->m.model, &a->out, NULL, MARTLET_BUFFER_{buffer}) == MARTLET_OK);"
+    for buffer in ("PARAMETERS",) if function.endswith("sequence_predict") else ("PARAMETERS", "STATISTICS"):
+        get = f"REQUIRE(martlet_model_buffer_get(a->model, &a->out, NULL, MARTLET_BUFFER_{buffer}) == MARTLET_OK);"
         yield f"the model's {buffer}", get, "OVERLAP"
         yield f"ends in the model's {buffer}", f"{get} a->out -= a->out_count - 1;", "OVERLAP"
 
@@ -328,6 +339,9 @@ def number_values(function: str, name: str) -> Iterator[Value]:
         yield from assign(target, (-1, 2, 1000, 1 << 16, *INT32), "ARGUMENT")
     elif name == "metric":
         yield from assign(target, (-1, 11, 16, 1000, 1 << 16, *INT32), "ARGUMENT")
+    elif name == "count" and function.endswith("sequence_reset"):
+        yield from assign(target, (0, -1, -1000, *INT64, *HUGE, "((int64_t)1 << 31) + 1"), "ARGUMENT")
+        yield from assign(target, (1, "SAMPLES", "SAMPLES + 1"), "OK")
     elif name == "count" and function.endswith("order_get"):
         yield from assign(target, (-1, -1000, *INT64, *HUGE, "((int64_t)1 << 40) + 1"), "ARGUMENT")
         yield from assign(target, (0, 1), "OK")
@@ -471,7 +485,7 @@ def values_for(function: str, kind: str, name: str) -> Iterator[Value]:
         yield "NULL", "a->weights = NULL;", "OK"
         yield from weight_values("w->array", "a->weights = &w->array;")
     elif name == "out":
-        yield from out_floats()
+        yield from out_floats(function)
     elif name in ("key", "text"):
         yield from note_values(function, name)
     elif kind == "char *":

@@ -56,6 +56,7 @@ struct model_world {
     martlet_model *plain;        /* its parameters are made, but it is not compiled */
     martlet_model *image, *flat; /* without a layer: of 8 x 8 x 3, of FEATURES */
     martlet_model *gone, *out_model;
+    martlet_model *along;        /* run along SAMPLES sequences of 2 steps */
     float weights[SAMPLES];
     int64_t counts[CLASSES * CLASSES];
 };

@@ -282,6 +282,7 @@ def tests() -> dict[str, Test]:
         "model_guard": program("model_guard"),
         "model_graph": program("model_graph", preload="malloc_count"),
         "model_rows": program("model_rows", preload="malloc_count"),
+        "model_sequence": program("model_sequence", preload="malloc_count"),
         "model_weights": program("model_weights"),
         "model_outputs": program("model_outputs"),
         "model_lengths": program("model_lengths"),

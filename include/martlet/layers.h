@@ -96,13 +96,15 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  *                        from the layers behind. A hidden step leaves h and m as they are. Of what reads a sequence with
  *                        hidden steps the recurrent layers and ATTENTION read which are; DENSE, ACTIVATION, DROPOUT,
  *                        GAUSSIAN_NOISE, LAYER_NORM, RESCALING, NORMALIZATION and POSITION hand it on, and ADD, MULTIPLY
- *                        and CONCATENATE where all nodes have the same; BATCH_NORM, GROUP_NORM and GLOBAL_AVERAGE_POOL1D
- *                        fail (UNSUPPORTED), and so does training for an output with hidden steps; others see all steps
+ *                        and CONCATENATE where all nodes have the same; GLOBAL_AVERAGE_POOL1D takes the mean of steps that
+ *                        are seen, 0 where none is; BATCH_NORM and GROUP_NORM fail (UNSUPPORTED); others see all steps. Of an
+ *                        output with hidden steps a loss is the mean over a batch's steps that are seen, 0 of none, and a
+ *                        metric that over all that a call sees
  * ATTENTION              of three nodes, queries q, keys k and values v, of sequences, whose features are those of groups heads,
  *                        one behind another: for each head y[i] = sum w[i,j] v[j], with w[i] = softmax of q[i] k[j] / sqrt n
  *                        over the places j that i sees, n features of a head: all, or up to its own (MARTLET_CAUSAL), and
- *                        none that are hidden in v; 0 where i sees none. Steps that are hidden in q are so in y. Vaswani et
- *                        al.: Attention is all you need. NeurIPS 2017
+ *                        none that are hidden in v; 0 where i sees none. In training w is dropped as by DROPOUT with rate.
+ *                        Steps that are hidden in q are so in y. Vaswani et al.: Attention is all you need. NeurIPS 2017
  * POSITION               y[i] = row i of embeddings, steps x features, over sequences, whatever x is
  * ADD, MULTIPLY          the sum, or product, of nodes of one shape, element by element
  * CONCATENATE            nodes beside one another along a dimension, axis, in which alone they differ
@@ -273,7 +275,7 @@ typedef struct martlet_layer {
     int32_t rank;               /* INPUT, RESHAPE, PERMUTE, OWN: how many sizes follow */
     int64_t sizes[8];           /* INPUT: a sample's; RESHAPE: the output's, one may be -1 for what is left; PERMUTE: the
                                    input's dimension, from 0, that each of the output's is; OWN: the output's */
-    double rate;                /* DROPOUT: 0.5; 0 <= rate < 1. GAUSSIAN_NOISE: 0.5; 0 or more */
+    double rate;                /* DROPOUT: 0.5, ATTENTION: 0; 0 <= rate < 1. GAUSSIAN_NOISE: 0.5; 0 or more */
     double slope;               /* LEAKY_RELU: 0.01; 0 or more */
     double momentum;            /* BATCH_NORM: 0.99; 0 <= momentum <= 1 */
     double epsilon;             /* BATCH_NORM, LAYER_NORM, GROUP_NORM: 1e-3; RMS_NORM: 1e-6; more than 0 */

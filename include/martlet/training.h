@@ -343,6 +343,34 @@ martlet_status martlet_model_evaluate(martlet_model *model, martlet_result *out_
 martlet_status martlet_model_predict(martlet_model *model, float *out, int64_t out_count, const martlet_array *x,
                                      const martlet_loop *loop);
 
+/* Begins count sequences, 1 to 2^31, that a model of sequences is run along some steps at a time, as to sample from a language
+ * model. What steps see of those before them, keys and values of attention, is kept in memory that is planned here for as many
+ * steps as the inputs have.
+ *
+ *     martlet_model_sequence_reset(model, 1);
+ *     for (;;) {
+ *         martlet_model_sequence_predict(model, logits, vocabulary, &token);   // 1 element: the next step of 1 sequence
+ *         ...
+ *     }
+ *
+ * Layers are those of which each step gives what it does by itself: DENSE, ACTIVATION, EMBEDDING, LAYER_NORM, RMS_NORM,
+ * BATCH_NORM, NORMALIZATION, RESCALING, DROPOUT, GAUSSIAN_NOISE, ADD, MULTIPLY, CONCATENATE of features; and POSITION, and
+ * ATTENTION with MARTLET_CAUSAL and without hidden steps. Fails with ARGUMENT, UNSUPPORTED (another layer), SHAPE (inputs of
+ * different lengths), MEMORY and ORDER (there is no layer); sequences that were begun before go on then. Since 0.1. */
+martlet_status martlet_model_sequence_reset(martlet_model *model, int64_t count);
+
+/* The outputs at the next steps of the sequences, to the bit what martlet_model_predict gives there for the whole ones.
+ * Allocates nothing. Steps that were read stay those of the weights of their time.
+ *
+ * out    out_count floats: of the first output sequences x steps x its elements at a step, then of the next; may not overlap
+ *        x, nor the model's parameters and statistics (OVERLAP)
+ * x      an array for each input, as in martlet_model_fit: of each sequence 1 or more steps, as many of each and no more
+ *        than are left (SHAPE)
+ *
+ * Fails as martlet_model_predict does, and with ORDER where no sequences have been begun; they stay where they were then.
+ * Since 0.1. */
+martlet_status martlet_model_sequence_predict(martlet_model *model, float *out, int64_t out_count, const martlet_array *x);
+
 /* Sets, or reads, a hyperparameter (MARTLET_LR, ...) of the model's optimizer: of group 0, where there are several.
  * MARTLET_LR moves those of all groups, as a schedule does: each is the share of group 0's that it was when the model was
  * compiled, or when one of the two was last set by martlet_model_group_set; where group 0's was 0 then, the others stay.

@@ -118,6 +118,46 @@ def test_slopes_are_those_of_differences_in_float64() -> None:
         np.testing.assert_allclose(before - after, wanted, rtol=1e-3, atol=1e-6)
 
 
+def test_training_drops_weights() -> None:
+    """Values are the unit vectors, so that outputs are the weights: each is 0 or 1 / (1 - rate) times what it is in a
+    prediction, a share of them that the rate says; slopes are those of the weights that were left, by float64."""
+    inputs = nn.Input((16, 16))
+    layer = nn.MultiHeadAttention(1, 16, dropout=0.25, use_bias=False)
+    model = nn.Model(inputs, layer(inputs, inputs), seed=3)
+    q, k = 0.3 * numbers(16, 16), 0.2 * numbers(16, 16)[::-1]
+    start = [q.reshape(16, 1, 16), k.reshape(16, 1, 16), np.eye(16)[:, None], np.eye(16)[None]]
+    layer.set_weights(start)
+    x = np.broadcast_to(np.eye(16, dtype=np.float32), (50, 16, 16)).copy()
+    slopes, seen = numbers(50, 16, 16), []
+
+    def loss(wanted: NDArray, given: NDArray) -> tuple[NDArray, NDArray]:
+        seen.append(given.astype(np.float64))
+        return np.zeros(len(given)), wanted
+
+    model.compile(nn.SGD(1.0), loss)
+    whole = model.predict(x).astype(np.float64)
+    for _ in range(2):
+        model.differentiate(x, slopes)
+    np.testing.assert_array_equal(seen[0], seen[1])
+    left = seen[0] / whole
+    assert np.isclose(left, 0).mean() == pytest.approx(0.25, abs=0.02)
+    np.testing.assert_allclose(left[left > 0.5], 1 / 0.75, rtol=1e-4)
+    assert len({one.tobytes() for one in left}) == 50
+    inner = left * slopes * whole
+    inner = (inner - whole * inner.sum(2, keepdims=True)) / 4
+    wanted = [
+        np.einsum("bij,jf->if", inner, k.astype(np.float64)),
+        np.einsum("bij,if->jf", inner, q.astype(np.float64)),
+        np.einsum("bij,bif->jf", seen[0], slopes),
+    ]
+    found = model.gradients()[: 3 * 256].reshape(3, 16, 16) * 50
+    np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
+    model.step()
+    layer.set_weights(start)
+    model.differentiate(x, slopes)
+    assert (seen[2] != seen[0]).any()
+
+
 def test_positions_are_rows_of_a_table() -> None:
     inputs = nn.Input((5, 3))
     layer = nn.PositionEmbedding(5, "random_normal")
@@ -195,7 +235,8 @@ def test_initial_values_files_and_threads(tmp_path: Path) -> None:
 
 BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: nn.MultiHeadAttention(0, 3), martlet.ArgumentError, "num_heads of .* is 0"),
-    (lambda: nn.MultiHeadAttention(2, 3, dropout=0.1), martlet.UnsupportedError, "dropout of .* is 0.1"),
+    (lambda: nn.MultiHeadAttention(2, 3, dropout=1.0), martlet.ArgumentError, "dropout of .* is 1.0"),
+    (lambda: nn.MultiHeadAttention(2, 3, dropout=-0.1), martlet.ArgumentError, "dropout of .* is -0.1"),
     (lambda: nn.MultiHeadAttention(2, 3, attention_axes=1), martlet.UnsupportedError, "attention_axes of .* is 1"),
     (lambda: nn.MultiHeadAttention(2, 3)(nn.Input((4, 3))), martlet.ShapeError, "called with one node"),
     (

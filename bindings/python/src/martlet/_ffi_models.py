@@ -411,6 +411,10 @@ martlet_model_evaluate = _checked(
 martlet_model_predict = _checked(
     "martlet_model_predict", MODEL, POINTER(c_float), c_int64, POINTER(_ffi.Array), POINTER(Loop)
 )
+martlet_model_sequence_reset = _checked("martlet_model_sequence_reset", MODEL, c_int64)
+martlet_model_sequence_predict = _checked(
+    "martlet_model_sequence_predict", MODEL, POINTER(c_float), c_int64, POINTER(_ffi.Array)
+)
 martlet_model_mode_set = _checked("martlet_model_mode_set", MODEL, c_int32)
 martlet_model_set = _checked("martlet_model_set", MODEL, c_int32, c_double)
 martlet_model_get = _checked("martlet_model_get", MODEL, POINTER(c_double), c_int32)

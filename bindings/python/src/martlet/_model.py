@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Mapping, Sequence
-from functools import wraps
+from functools import partial, wraps
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from martlet import _algorithms, _ffi, _ffi_models, _ffi_optimizers, _memory
@@ -434,6 +434,16 @@ class Model:
         loop.batch_size = batch_size
         x = parts(inputs, first, count)
         _ffi_models.martlet_model_predict(self._token, _memory.floats_at(out), out_count, x, loop)
+
+    @_alone
+    def begin_sequences(self, count: int) -> None:
+        """Begins so many sequences, of which no step has been read."""
+        _ffi_models.martlet_model_sequence_reset(self._token, count)
+
+    def next_steps(self, out: int, out_count: int, x: Any) -> Callable[[], Any]:
+        """What writes the outputs at the next steps of sequences to out, for who has the model alone; x is what parts
+        gives."""
+        return partial(_ffi_models.martlet_model_sequence_predict, self._token, _memory.floats_at(out), out_count, x)
 
 
     def bound_predict(self, out: int, out_count: int, inputs: Sequence[Samples]) -> tuple[Callable[[], int], object]:

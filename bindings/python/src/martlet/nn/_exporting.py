@@ -11,11 +11,11 @@ from martlet._errors import FileError
 from martlet.nn import _weight_files
 from martlet.nn._built import Built
 from martlet.nn._inputs import parted
-from martlet.nn._trained import Trained
+from martlet.nn._stepping import Stepping
 from martlet.nn.inputs import DTYPES
 
 
-class Exporting(Trained):
+class Exporting(Stepping):
     """A model that can be written so. Not for use by itself."""
 
     def to_onnx(self, path: Any, overwrite: bool = True, *, input_types: Any = None) -> None:

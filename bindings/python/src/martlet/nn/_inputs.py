@@ -75,21 +75,26 @@ def parted(data: Any, where: str, names: Sequence[str], what: str) -> list[tuple
     return [(f"{where}[{place}]", one) for place, one in enumerate(data)]
 
 
-def converted(given: Sequence[tuple[str, NDArray]], built: Built) -> list[NDArray]:
-    """The arrays as the library takes them, for a model's inputs: fp32 or uint8 numbers, or rows of a table."""
+def converted(
+    given: Sequence[tuple[str, NDArray]], built: Built, sizes: Sequence[tuple[int, ...]] | None = None
+) -> list[NDArray]:
+    """The arrays as the library takes them, for a model's inputs: fp32 or uint8 numbers, or rows of a table. sizes: of
+    their samples, where these are not the model's."""
     found = []
-    for (where, data), sizes, table in zip(given, built.read_shapes, built.tables(), strict=True):
+    wanted = built.read_shapes if sizes is None else sizes
+    for (where, data), one, table in zip(given, wanted, built.tables(), strict=True):
         if table is not None:
-            found.append(_rows(data, where, sizes, *table))
+            found.append(_rows(data, where, one, *table))
         elif data.dtype == np.uint8:
-            found.append(np.require(_of_shape(data, where, sizes, "the model reads"), np.uint8, ["C", "A"]))
+            found.append(np.require(_of_shape(data, where, one, "the model reads"), np.uint8, ["C", "A"]))
         else:
-            found.append(fitting(data, where, sizes))
+            found.append(fitting(data, where, one))
         if len(found[-1]) != len(found[0]):
             raise ShapeError(
                 f"{where} has {len(found[-1])} samples and {given[0][0]} has {len(found[0])}; wanted as many"
             )
-    built.take_sizes(found)
+    if sizes is None:
+        built.take_sizes(found)
     return found
 
 

@@ -37,6 +37,7 @@ class Trained(Halves):
         self._compilation: Compilation | None = None
         self._training = Owner()
         self._is_ready = False
+        self._runs_along = False
 
     @abstractmethod
     def _build_for(self, given: Sequence[tuple[str, NDArray]]) -> Built:
@@ -91,7 +92,7 @@ class Trained(Halves):
     def _forget(self) -> None:
         if self._compilation is not None and self._built is not None:
             self._compilation.optimizer._release(self._built.model)
-        self._is_ready = False
+        self._is_ready = self._runs_along = False
         super()._forget()
 
     @property

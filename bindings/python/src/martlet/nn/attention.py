@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from martlet import _arguments, _ffi_models
-from martlet._errors import ArgumentError, ShapeError, UnsupportedError
+from martlet._errors import ArgumentError, ShapeError
 from martlet._model import View
 from martlet.nn import _formats, initializers
 from martlet.nn._layer import Layer
@@ -27,7 +27,7 @@ class MultiHeadAttention(Layer):
 
     num_heads, key_dim    how many, and features of one head's queries and keys
     value_dim             of its values; None: key_dim
-    dropout               Keras's argument, of weights; another than 0 raises UnsupportedError
+    dropout               the part of weights that training drops at random, 0 to less than 1
     use_bias              whether there are biases
     kernel_initializer, bias_initializer
                           as Dense's, heads beside one another
@@ -44,7 +44,7 @@ class MultiHeadAttention(Layer):
     """
 
     _merges = True
-    _words = Layer._words | {"groups": "num_heads"}
+    _words = Layer._words | {"groups": "num_heads", "rate": "dropout"}
 
     def __init__(
         self,
@@ -66,8 +66,7 @@ class MultiHeadAttention(Layer):
         self.key_dim = _arguments.integer(key_dim, f"key_dim of {self}")
         where = f"value_dim of {self}"
         self.value_dim = self.key_dim if value_dim is None else _arguments.integer(value_dim, where)
-        if dropout != 0:
-            raise UnsupportedError(f"dropout of {self} is {dropout!r}, which is not served; wanted 0.0")
+        self.dropout = _arguments.within(dropout, f"dropout of {self}", 0, 1, open_end=True)
         self.use_bias = _arguments.flag(use_bias, f"use_bias of {self}")
         self.kernel_initializer = initializers.get(kernel_initializer, f"kernel_initializer of {self}")
         self.bias_initializer = initializers.get(bias_initializer, f"bias_initializer of {self}")
@@ -104,7 +103,7 @@ class MultiHeadAttention(Layer):
             given.append(graph.place)
         graph.places = given
         flags = _ffi_models.CAUSAL if self.use_causal_mask else 0
-        graph.add(_ffi_models.LAYER_ATTENTION, hidden[3], groups=self.num_heads, flags=flags)
+        graph.add(_ffi_models.LAYER_ATTENTION, hidden[3], groups=self.num_heads, flags=flags, rate=self.dropout)
         self._dense(graph, name, features)
         return nodes[0]
 

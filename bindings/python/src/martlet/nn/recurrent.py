@@ -88,9 +88,9 @@ class Masking(Layer):
 
     Dense, activations, Dropout, GaussianNoise, LayerNormalization, Rescaling and Normalization hand the mask on, as
     Keras's do, and so do a recurrent layer that returns sequences, and Add, Multiply and Concatenate of nodes with the
-    same mask. Convolutions, pools and layers that move elements drop it. BatchNormalization, GroupNormalization,
-    GlobalAveragePooling1D and nodes with several masks, with which Keras does more, raise UnsupportedError, and so does
-    training for an output that has a mask.
+    same mask. GlobalAveragePooling1D, losses and metrics pass over the steps. Convolutions, other pools and layers that
+    move elements drop the mask. BatchNormalization, GroupNormalization and nodes with several masks, with which Keras
+    does more, raise UnsupportedError.
     """
 
     _words = Layer._words | {"offset": "mask_value"}

@@ -228,7 +228,8 @@ class GlobalPool1D(SequenceLayer):
 
 
 class GlobalAveragePooling1D(GlobalPool1D):
-    """The mean of each channel: (length, channels) becomes (channels,), or with keepdims (1, channels)."""
+    """The mean of each channel: (length, channels) becomes (channels,), or with keepdims (1, channels). Of a sequence
+    with a mask that of the steps that are seen, and 0 where none is."""
 
     _kind = _ffi_models.LAYER_GLOBAL_AVERAGE_POOL1D
 

@@ -1,0 +1,157 @@
+// Sequences that a model is run along, some steps at a time: what a step gives is what the whole sequence would give there.
+//
+// It is done by a model of the same layers for one step, each sample of which is a step of a sequence, with the arrays of the
+// first. Most layers look at nothing but a step; those that look back keep what they need in memory of their own.
+import MartletCompute
+import MartletKernelInterface
+import MartletPlatform
+
+/// How far sequences are.
+final class Course {
+    let sequences: Int
+    /// The most steps of each.
+    let length: Int
+    /// Steps done.
+    var done = 0
+
+    init(sequences: Int, length: Int) { (self.sequences, self.length) = (sequences, length) }
+
+    /// Steps of all sequences. Throws `.memory`.
+    func stepCount() throws(MartletError) -> Int {
+        let (count, overflow) = sequences.multipliedReportingOverflow(by: length)
+        guard !overflow else {
+            throw MartletError(.memory, "\(sequences) sequences are beyond what a machine can address")
+        }
+        return count
+    }
+
+    /// Room for so many numbers of each step. Throws `.memory`.
+    func memory(_ each: Int) throws(MartletError) -> FlatBuffer {
+        let (count, overflow) = try stepCount().multipliedReportingOverflow(by: each)
+        guard !overflow else {
+            throw MartletError(.memory, "\(sequences) sequences are beyond what a machine can address")
+        }
+        return try FlatBuffer(count: count)
+    }
+}
+
+/// Sequences under way.
+final class SequenceRun {
+    let course: Course
+    /// Of one step.
+    let model: Model
+    let plan: Plan
+    let inputs: BatchInputs
+
+    init(_ whole: Model, sequences: Int) throws(MartletError) {
+        course = Course(sequences: sequences, length: whole.input[0])
+        model = try whole.stepwise(course)
+        let count = try course.stepCount()
+        plan = try Plan(model.graph, batch: count, scored: [])
+        inputs = try BatchInputs(model, batch: count)
+    }
+}
+
+extension LayerKind {
+    /// Whether what it gives at a step is made of that step and those before it.
+    fileprivate var isAlongSteps: Bool {
+        switch self {
+        case .input, .dense, .dropout, .gaussianNoise, .batchNorm, .normalization, .activation, .add, .multiply,
+            .embedding,
+            .rescaling, .layerNorm, .rmsNorm, .attention, .position, .concatenate:
+            true
+        default: false
+        }
+    }
+}
+
+extension Model {
+    /// A model of the same layers for one step of sequences. Throws `.unsupported` where a layer looks at more than a step and
+    /// those before it, and `.shape` where inputs are not sequences of the same length.
+    fileprivate func stepwise(_ course: Course) throws(MartletError) -> Model {
+        let model = try Model(input: try step(of: nodes[0], course), seed: seed, along: course)
+        for node in nodes.dropFirst() {
+            var layer = node.layer
+            let rank = node.output.rank
+            let joinsSteps = layer.kind == .concatenate && (layer.axis == 0 || layer.axis == -rank)
+            guard layer.kind.isAlongSteps, !joinsSteps else {
+                throw MartletError(
+                    .unsupported,
+                    "layer \"\(node.name.string)\" looks at steps as a whole; expected layers of which each step gives what "
+                        + "it does by itself, and causal attention")
+            }
+            if layer.kind == .input { layer.sizes = try step(of: node, course).list }
+            if let first = node.first {
+                try model.add(again: first, inputs: node.inputs)
+            } else {
+                try model.add(layer, inputs: layer.kind == .input ? nil : node.inputs)
+            }
+        }
+        let isSame =
+            model.graph.steps.count == graph.steps.count
+            && zip(model.graph.steps, graph.steps).allSatisfy {
+                $0.parameterCount == $1.parameterCount && $0.firstParameter == $1.firstParameter
+                    && $0.firstStatistic == $1.firstStatistic
+            }
+        guard isSame else {
+            throw MartletError(.unsupported, "the model has layers over whole samples; expected layers over sequences")
+        }
+        try model.setOutputs(outputNodes)
+        return model
+    }
+
+    private func step(of input: Node, _ course: Course) throws(MartletError) -> Shape {
+        guard input.output[0] == course.length else {
+            throw MartletError(
+                .shape,
+                "input \"\(input.name.string)\" is \(input.output); expected sequences of \(course.length) steps, as the "
+                    + "first input's")
+        }
+        return try Shape([1] + input.output.list.dropFirst())
+    }
+
+    /// Begins so many sequences, of which no step has been read. Throws `.order` where there is no layer, `.argument`,
+    /// `.unsupported` where a layer looks at more than a step and those before it, `.shape` and `.memory`; sequences that are
+    /// under way are so still then.
+    public func beginSequences(_ count: Int) throws(MartletError) {
+        try checkLayers()
+        guard count >= 1 && count <= Training.mostSamples else {
+            throw MartletError(.argument, "count is \(count); expected 1 to 2^31 sequences")
+        }
+        _ = try build()
+        if sequenceRun?.course.sequences != count { sequenceRun = try SequenceRun(self, sequences: count) }
+        sequenceRun?.course.done = 0
+    }
+
+    /// The outputs at the next steps of the sequences under way, which are kept for those behind them; of each sequence as many
+    /// as `x` has. To the bit what the whole sequence gives there. It allocates nothing. Throws before anything has changed.
+    ///
+    /// - Parameter out: room for the steps of all sequences of the first output, then of the next.
+    public func predictSteps(
+        _ x: SampleArrays, into out: UnsafeMutableBufferPointer<Float>
+    ) throws(MartletError) {
+        guard let run = sequenceRun else {
+            throw MartletError(.order, "no sequences are under way; expected them to be begun before")
+        }
+        let course = run.course
+        let count = try x.sampleCount(of: run.model)
+        let (steps, rest) = count.quotientAndRemainder(dividingBy: course.sequences)
+        guard rest == 0, steps <= course.length - course.done else {
+            throw MartletError(
+                .shape,
+                "x has \(count) steps; expected 1 to \(course.length - course.done) of each of \(course.sequences) "
+                    + "sequences, \(course.done) steps of which are done")
+        }
+        let target = try unsafe room(out, for: count, of: x, in: run.model)
+        let machine = try ExecutionSettings()
+        let built = try build()
+        try trainer?.enter(.evaluation)
+        let execution = try unsafe Execution(mode: .flush, machine)
+        try unsafe run.inputs.take(
+            x, Rows.range(start: 0, count: count), run.model, execution, for: run.plan)
+        let pass = unsafe BatchPass(self, built, run.plan, execution, batch: count)
+        try unsafe run.model.forward(run.plan, pass, run.model.graph.steps.indices)
+        unsafe run.model.copyOutputs(of: run.plan, 0..<count, of: count, to: target)
+        course.done += steps
+    }
+}

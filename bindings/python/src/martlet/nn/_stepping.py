@@ -1,0 +1,155 @@
+"""What a model of sequences gives some steps at a time, predict_next, and what follows by it, generate."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from martlet import _arguments, _arrays, _ffi_models
+from martlet._errors import ArgumentError, ShapeError, UnsupportedError
+from martlet._model import parts
+from martlet._samples import NDArray
+from martlet.nn import _inputs
+from martlet.nn._built import Built
+from martlet.nn._trained import Trained
+
+
+class Stepping(Trained):
+    """A model that can be run along sequences. Not for use by itself."""
+
+    def predict_next(self, x: Any, *, reset: bool = False) -> Any:
+        """The outputs at the next steps of sequences, to the bit what predict gives there for the whole: a float32
+        array (sequences, steps, ...), of several outputs a list. What steps see of those before them is kept in the
+        model, so that none is computed twice.
+
+        x       (sequences, steps, ...): one or more steps of each sequence, which stay the same from call to call; of
+                several inputs as predict's
+        reset   whether they are the first ones; so they are in the first call
+
+        Layers are those that give at a step what they do for it alone, attention with use_causal_mask=True, and
+        PositionEmbedding; others, and masks, raise UnsupportedError. The weights may be trained meanwhile, and steps
+        that were read are then those of the weights before. Raises ShapeError where more steps come than the inputs
+        have, and what predict does; the sequences stay where they were. One thread at a time.
+        """
+        anew = _arguments.flag(reset, "reset")
+        given = _inputs.arrays(x, "x", self._input_names())
+        with self._owner.inside(), self._tentative():
+            built = self._ready()
+            sizes = built.input_sizes()
+            steps = [data.shape[1] if data.ndim > 1 else 1 for _, data in given]
+            inputs = _inputs.converted(
+                given, built, [(count, *one[1:]) for count, one in zip(steps, sizes, strict=True)]
+            )
+            if len(set(steps)) > 1 or not steps[0] or not len(inputs[0]):
+                raise ShapeError(f"x has {_arguments.listed(steps)} steps; wanted 1 or more, as many of each input")
+            if anew or not self._runs_along:
+                built.model.begin_sequences(len(inputs[0]))
+                self._runs_along = True
+            shapes = [(len(inputs[0]), steps[0], *shape[1:]) for shape in built.output_shapes]
+            room = np.empty(sum(map(prod, shapes)), np.float32)
+            places = [_inputs.placed(one) for one in inputs]
+            built.model.next_steps(_arrays.address(room), room.size, parts(places, 0, len(inputs[0])))()
+        found = np.split(room, np.cumsum([prod(shape) for shape in shapes])[:-1])
+        found = [part.reshape(shape) for part, shape in zip(found, shapes, strict=True)]
+        return found[0] if len(found) == 1 else found
+
+    def generate(
+        self,
+        x: Any,
+        max_new_tokens: int,
+        temperature: float = 1.0,
+        top_k: int | None = None,
+        seed: int | None = None,
+    ) -> NDArray:
+        """What a language model has follow: x with max_new_tokens more numbers behind each sequence, of int32. The
+        model reads whole numbers, and gives for each step what comes next: logits, or probabilities of a softmax.
+
+        x             whole numbers, 1 or more: (steps,), or (sequences, steps)
+        temperature   what logits are divided by before one is drawn; 0: always the first of the likeliest
+        top_k         among how many of the likeliest it is drawn (equals of the last count too); None: all
+        seed          of what is drawn, 0 to 2^64 - 1; None: a random one
+
+        Where the model's steps are all taken, the last half of them is read anew, as if it were the beginning, and of a
+        longer x its end. Layers and errors are predict_next's, which is under way at the last number that was read.
+        """
+        prompt = np.asarray(x)
+        if prompt.ndim not in (1, 2) or not prompt.size:
+            raise ShapeError(f"x is {prompt.shape}; wanted (steps,) or (sequences, steps), one or more of each")
+        count = _arguments.integer(max_new_tokens, "max_new_tokens", 0, 2**31 - 1)
+        draw = _Draw(temperature, top_k, seed)
+        with self._owner.inside(), self._tentative():
+            found = self._follow(self._ready(), np.atleast_2d(prompt), count, draw)
+        return found.reshape(*prompt.shape[:-1], -1)
+
+    def _follow(self, built: Built, prompt: NDArray, count: int, draw: _Draw) -> NDArray:
+        sizes, tables, shapes = built.input_sizes(), built.tables(), built.output_shapes
+        if len(sizes) != 1 or tables[0] is None or len(shapes) != 1 or len(shapes[0]) != 2:
+            raise UnsupportedError(
+                f"{self!r} reads {len(sizes)} inputs and gives {_arguments.listed(shapes)}; wanted a model that reads "
+                "whole numbers, and gives for each step a number for each of them"
+            )
+        read = _inputs.converted([("x", prompt)], built, [prompt.shape[1:]])[0]
+        draw.takes_probabilities = _ends_in_softmax(built)
+        length, steps = sizes[0][0], read.shape[1]
+        found = np.empty((len(read), steps + count), np.int32)
+        found[:, :steps] = read
+        model, self._runs_along = built.model, True
+        logits = np.empty((len(read), min(length, max(steps, length // 2)), shapes[0][1]), np.float32)
+        flat, one = logits.reshape(-1), np.empty((len(read), 1), np.int32)
+        address = _arrays.address(logits)
+        step = model.next_steps(address, one.size * shapes[0][1], parts([_inputs.placed(one)], 0, len(one)))
+        kept = 0
+        for place in range(steps, steps + count):
+            if 0 < kept < length:
+                one[:] = found[:, place - 1 : place]
+                step()
+                kept, width = kept + 1, 1
+            else:
+                width = min(place, length if kept == 0 else max(1, length // 2))
+                window = np.ascontiguousarray(found[:, place - width : place])
+                model.begin_sequences(len(read))
+                places = parts([_inputs.placed(window)], 0, len(window))
+                model.next_steps(address, window.size * shapes[0][1], places)()
+                kept = width
+            last = flat[: len(read) * width * shapes[0][1]].reshape(len(read), width, -1)[:, -1]
+            found[:, place] = draw(last)
+        return found
+
+
+def _ends_in_softmax(built: Built) -> bool:
+    """Whether the output is probabilities."""
+    line = built.model.layer(built.model.outputs()[0])
+    return bool(line["activation"] == _ffi_models.ACTIVATION_SOFTMAX)
+
+
+class _Draw:
+    """One number for each row of logits."""
+
+    def __init__(self, temperature: Any, top_k: Any, seed: Any) -> None:
+        self.temperature = _arguments.within(temperature, "temperature", 0, float("inf"))
+        self.top = None if top_k is None else _arguments.integer(top_k, "top_k")
+        key = None if seed is None else _arguments.seed(seed)
+        self.random = np.random.Generator(np.random.Philox(key=key)).random
+        self.takes_probabilities = False
+
+    def __call__(self, given: NDArray) -> NDArray:
+        if self.temperature == 0:
+            found: NDArray = given.argmax(1)
+            return found
+        logits = given.astype(np.float64)
+        if self.takes_probabilities:
+            with np.errstate(divide="ignore"):
+                logits = np.log(logits)
+        if self.top is not None and self.top < logits.shape[1]:
+            least = np.partition(logits, -self.top, 1)[:, -self.top, None]
+            logits[logits < least] = -np.inf
+        logits -= logits.max(1, keepdims=True)
+        sums = np.exp(logits / self.temperature).cumsum(1)
+        ends = sums[:, -1]
+        if not np.isfinite(ends).all():
+            raise ArgumentError("the model gives NaN or infinity; wanted numbers to draw by")
+        at = np.minimum(self.random(len(sums)) * ends, np.nextafter(ends, 0))
+        drawn: NDArray = (sums <= at[:, None]).sum(1)
+        return drawn

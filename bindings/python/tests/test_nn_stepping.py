@@ -1,0 +1,162 @@
+"""predict_next and generate: to the bit what predict gives for whole sequences, what is drawn, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import martlet
+from graphs import NDArray, numbers
+from martlet import nn
+
+LENGTH, VOCABULARY = 24, 11
+
+
+def language_model(last: str | None = None, heads: int = 2) -> nn.Model:
+    ids = nn.Input((LENGTH,), dtype="int32")
+    x = nn.Embedding(VOCABULARY, 16)(ids)
+    x = x + nn.PositionEmbedding(LENGTH, "random_normal")(x)
+    for _ in range(2):
+        read = nn.LayerNormalization()(x)
+        x = x + nn.MultiHeadAttention(heads, 8, value_dim=5)(read, read, use_causal_mask=True)
+        x = x + nn.Dense(16)(nn.Dense(40, activation="gelu")(nn.RMSNormalization()(x)))
+    model = nn.Model(ids, nn.Dense(VOCABULARY, activation=last)(x), seed=4)
+    # Weights under which steps differ by what came before them.
+    model.set_weights([weight + 0.3 * numbers(*weight.shape) for weight in model.get_weights()])
+    return model
+
+
+def words(*sizes: int) -> NDArray:
+    return np.random.default_rng(7).integers(0, VOCABULARY, sizes)
+
+
+@pytest.mark.parametrize("cuts", [[1] * LENGTH, [5, 1, 12, 6], [LENGTH]])
+def test_steps_give_the_bits_of_whole_sequences(cuts: list[int]) -> None:
+    model, x = language_model(), words(3, LENGTH)
+    whole = model.predict(x)
+    ends = np.cumsum(cuts)
+    parts = [model.predict_next(x[:, end - cut : end], reset=end == cut) for cut, end in zip(cuts, ends, strict=True)]
+    np.testing.assert_array_equal(np.concatenate(parts, 1), whole)
+    assert not (whole[:, :, 0] == whole[:, :1, 0])[:, 1:].any()
+
+
+def test_numbers_several_inputs_and_outputs() -> None:
+    left, right = nn.Input((9, 4)), nn.Input((9, 3))
+    x = nn.Concatenate()([nn.Dense(8)(left), nn.Dropout(0.3)(right)])
+    x = nn.BatchNormalization()(nn.MultiHeadAttention(1, 4)(x, x, use_causal_mask=True))
+    model = nn.Model([left, right], [nn.Dense(2)(x), nn.Activation("softmax")(x)])
+    given = [numbers(5, 9, 4), numbers(5, 9, 3)]
+    whole = model.predict(given)
+    for start in range(0, 9, 3):
+        found = model.predict_next([one[:, start : start + 3] for one in given])
+        for mine, other in zip(found, whole, strict=True):
+            np.testing.assert_array_equal(mine, other[:, start : start + 3])
+
+
+def followed(model: nn.Model, x: list[int], count: int, draw: Callable[[NDArray], int]) -> list[int]:
+    """By whole passes over what the model has read."""
+    found, first = list(x[-LENGTH:]), 0
+    for _ in range(count):
+        if len(found) - first > LENGTH:
+            first = len(found) - LENGTH // 2
+        window = found[first:] + [0] * (LENGTH - len(found) + first)
+        found.append(draw(model.predict(np.array([window]))[0, len(found) - first - 1]))
+    return list(x[:-LENGTH]) + found
+
+
+@pytest.mark.parametrize("start", [1, 7, LENGTH, LENGTH + 3])
+def test_the_likeliest_follow_by_whole_passes(start: int) -> None:
+    model, x = language_model(), words(start).tolist()
+    wanted = followed(model, x, 60, lambda logits: int(logits.argmax()))
+    np.testing.assert_array_equal(model.generate(x, 60, temperature=0), wanted)
+    both = model.generate(np.array([x, x[::-1]]), 60, temperature=0.0)
+    np.testing.assert_array_equal(both[0], wanted)
+    np.testing.assert_array_equal(model.generate(x, 60, top_k=1, seed=3), wanted)
+
+
+@pytest.mark.parametrize("last", [None, "softmax"])
+def test_what_is_drawn_is_as_often_as_it_is_likely(last: str | None) -> None:
+    model = language_model(last)
+    logits = model.predict(np.array([[3] * LENGTH]))[0, 0].astype(np.float64)
+    logits = np.log(logits) if last else logits
+    for temperature, top in ((1.0, None), (0.5, 4), (2.0, 100)):
+        powers = np.exp((logits - logits.max()) / temperature)
+        if top == 4:
+            powers[np.argsort(powers)[:-4]] = 0
+        powers /= powers.sum()
+        drawn = model.generate(np.full((20000, 1), 3), 1, temperature, top, seed=5)[:, 1]
+        share = np.bincount(drawn, minlength=VOCABULARY) / 20000
+        np.testing.assert_allclose(share, powers, atol=5 * np.sqrt(0.25 / 20000))
+
+
+def test_a_seed_says_what_is_drawn() -> None:
+    model = language_model()
+    first = model.generate([1, 2], 50, seed=8)
+    assert first.dtype == np.int32 and first.shape == (52,) and (first[:2] == [1, 2]).all()
+    np.testing.assert_array_equal(model.generate([1, 2], 50, seed=8), first)
+    assert (model.generate([1, 2], 50, seed=9) != first).any()
+    assert (model.generate([1, 2], 50) != model.generate([1, 2], 50)).any()
+    np.testing.assert_array_equal(model.generate([4, 5], 0), [4, 5])
+
+
+def masked() -> nn.Model:
+    ids = nn.Input((6,), dtype="int32")
+    x = nn.Embedding(9, 4, mask_zero=True)(ids)
+    return nn.Model(ids, nn.Flatten()(nn.MultiHeadAttention(1, 4)(x, x, use_causal_mask=True)))
+
+
+def sees_all() -> nn.Model:
+    x = nn.Input((6, 4))
+    return nn.Model(x, nn.MultiHeadAttention(1, 4)(x, x))
+
+
+def recurrent() -> nn.Model:
+    return nn.Sequential([nn.Input((6, 4)), nn.Conv1D(4, 3, padding="same")])
+
+
+BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
+    (lambda: sees_all().predict_next(numbers(2, 1, 4)), martlet.UnsupportedError, "sees steps behind a step's own"),
+    (lambda: recurrent().predict_next(numbers(2, 1, 4)), martlet.UnsupportedError, "looks at steps as a whole"),
+    (lambda: masked().predict_next([[1]]), martlet.UnsupportedError, "reads a mask|looks at steps"),
+    (lambda: language_model().predict_next(words(2, LENGTH + 1)), martlet.ShapeError, "expected 1 to 24 of each of 2"),
+    (lambda: language_model().predict_next(words(2, 0)), martlet.ShapeError, "holds no samples"),
+    (lambda: language_model().predict_next([[VOCABULARY]]), martlet.ArgumentError, "x holds 11"),
+    (lambda: language_model().predict_next([[1]], reset=2), martlet.ArgumentError, "reset"),
+    (lambda: language_model().generate([], 3), martlet.ShapeError, "x is"),
+    (lambda: language_model().generate([[[1]]], 3), martlet.ShapeError, "x is"),
+    (lambda: language_model().generate([-1], 3), martlet.ArgumentError, "x holds -1"),
+    (lambda: language_model().generate([1], -1), martlet.ArgumentError, "max_new_tokens is -1"),
+    (lambda: language_model().generate([1], 3, temperature=-1), martlet.ArgumentError, "temperature is -1"),
+    (lambda: language_model().generate([1], 3, temperature=float("nan")), martlet.ArgumentError, "temperature is nan"),
+    (lambda: language_model().generate([1], 3, top_k=0), martlet.ArgumentError, "top_k is 0"),
+    (lambda: language_model().generate([1], 3, seed=-1), martlet.ArgumentError, "seed is -1"),
+    (lambda: sees_all().generate([1], 3), martlet.UnsupportedError, "reads whole numbers"),
+]
+
+
+@pytest.mark.parametrize("index", range(len(BAD)))
+def test_what_is_refused(index: int) -> None:
+    call, error, says = BAD[index]
+    with pytest.raises((error, martlet.DTypeError) if error is martlet.ArgumentError else error, match=says):
+        call()
+
+
+def test_what_is_refused_leaves_sequences_where_they_are() -> None:
+    model, x = language_model(), words(2, LENGTH)
+    whole = model.predict(x)
+    model.predict_next(x[:, :4])
+    for bad in (x[:, :21], x[:1, :1], np.full((2, 1), VOCABULARY)):
+        with pytest.raises(martlet.MartletError):
+            model.predict_next(bad)
+    np.testing.assert_array_equal(model.predict_next(x[:, 4:9]), whole[:, 4:9])
+    np.testing.assert_array_equal(model.predict_next(x[:1, :2], reset=True), whole[:1, :2])
+
+
+def test_weights_of_nan_are_said() -> None:
+    model = language_model()
+    model.set_weights([np.full_like(weight, np.nan) for weight in model.get_weights()])
+    with pytest.raises(martlet.ArgumentError, match="NaN"):
+        model.generate([1], 3)
