@@ -2,18 +2,44 @@
 import MartletKernelInterface
 
 extension Execution {
-    /// All steps, from the products with the inputs, which lie where the gates do. `weights` is the recurrent kernel.
+    /// All steps, from the products with the inputs, which lie where the gates do, and the states before them. `weights` is
+    /// the recurrent kernel. One step alone multiplies with it as it lies, to the same sums.
     package func recur(_ recurrence: Recurrence, weights: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>) {
-        unsafe arrange(recurrence, weights, isTurned: false)
-        unsafe run(RecurrenceRequest(recurrence, isBackward: false, output: output, threads: threads))
+        let isOne = unsafe recurrence.steps == 1
+        if isOne {
+            unsafe step(recurrence, weights)
+        } else {
+            unsafe arrange(recurrence, weights, isTurned: false)
+        }
+        unsafe run(
+            RecurrenceRequest(recurrence, isBackward: false, isWhole: isOne, output: output, threads: threads))
     }
 
-    /// All steps back, from the gradient of what came out; the gates' gradients lie where the gates did.
+    /// All steps back, from the gradients of what came out and of the last states; the gates' gradients lie where the gates
+    /// did, and where it is wanted those of the first states where the last ones' did.
     package func recurBack(
-        _ recurrence: Recurrence, weights: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>
+        _ recurrence: Recurrence, weights: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>,
+        givesFirst: Bool
     ) {
         unsafe arrange(recurrence, weights, isTurned: true)
-        unsafe run(RecurrenceRequest(recurrence, isBackward: true, output: gradient, threads: threads))
+        unsafe run(
+            RecurrenceRequest(recurrence, isBackward: true, isWhole: givesFirst, output: gradient, threads: threads))
+    }
+
+    /// The products of the first step's state.
+    private func step(_ recurrence: Recurrence, _ weights: UnsafePointer<Float>) {
+        let (all, joined, units) = unsafe (recurrence.gateCount, recurrence.joinedCount, recurrence.units)
+        var product = unsafe MatrixProduct(
+            rows: recurrence.batch, inner: units, columns: joined,
+            left: Factor(base: recurrence.states, rowStride: units, columnStride: 1),
+            right: Factor(base: weights, rowStride: all, columnStride: 1), out: recurrence.gates, outStride: all,
+            accumulates: true)
+        unsafe multiply(product)
+        if joined == all { return }
+        unsafe (product.columns, product.right.base) = unsafe (units, weights + joined)
+        unsafe (product.out, product.outStride) = unsafe (recurrence.kept, units)
+        unsafe (product.bias, product.accumulates) = unsafe (recurrence.stateBias, false)
+        unsafe multiply(product)
     }
 
     private func arrange(_ recurrence: Recurrence, _ weights: UnsafePointer<Float>, isTurned: Bool) {

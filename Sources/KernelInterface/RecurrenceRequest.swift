@@ -35,6 +35,8 @@ package enum RecurrentCell: BitwiseCopyable {
     package var joined: Int { self == .gru ? 2 : gates }
     /// How many numbers it remembers beside the state, and keeps for the way back, for each unit.
     package var memories: Int { self == .lstm ? 1 : 0 }
+    /// Arrays of a number for each unit that a step hands to the next.
+    package var states: Int { 1 + memories }
     package var keeps: Int { self == .simple ? 0 : 1 }
 }
 
@@ -82,6 +84,8 @@ package struct RecurrentShape: BitwiseCopyable {
     /// Whether the states of all steps come out, or the last one alone; and of all, whether the last one comes first.
     package let givesAll: Bool
     package let turnsOutput: Bool
+    /// From one sample's output to the next, in rows of as many numbers as there are units.
+    package let outputRows: Int
     /// The recurrent kernel as panels of the instruction set's, backward its transpose: the columns that are joined, and
     /// the others.
     package let panels: UnsafeMutablePointer<Float>
@@ -112,15 +116,15 @@ package struct RecurrentShape: BitwiseCopyable {
 
     package init(
         _ shape: RecurrentShape, batch: Int, activation: Activation, gateActivation: Activation, slope: Float,
-        givesAll: Bool, turnsOutput: Bool, isMasked: Bool, hidesOutput: Bool,
+        givesAll: Bool, turnsOutput: Bool, outputRows: Int, isMasked: Bool, hidesOutput: Bool,
         memory: UnsafeMutablePointer<Float>,
         stateBias: UnsafePointer<Float>?
     ) {
         unsafe (cell, steps, units, self.batch) = (shape.cell, shape.steps, shape.units, batch)
         unsafe (gateCount, joinedCount) = (shape.gates, shape.joined)
         unsafe (self.activation, self.gateActivation, self.slope) = (activation, gateActivation, slope)
-        unsafe (self.givesAll, self.turnsOutput, self.isMasked) = (givesAll, turnsOutput, isMasked)
-        unsafe (self.hidesOutput, self.stateBias) = unsafe (hidesOutput, stateBias)
+        unsafe (self.givesAll, self.turnsOutput, self.outputRows) = (givesAll, turnsOutput, outputRows)
+        unsafe (self.isMasked, self.hidesOutput, self.stateBias) = unsafe (isMasked, hidesOutput, stateBias)
         let rows = shape.steps * batch
         unsafe panels = unsafe memory
         unsafe otherPanels = unsafe panels + shape.joinedPanels
@@ -138,11 +142,18 @@ package struct RecurrentShape: BitwiseCopyable {
     /// Rows of all steps.
     package var rows: Int { unsafe steps * batch }
 
+    /// The state, or what is remembered, before the first step, and behind the last one; and the gradient of it on its way.
+    package func before(_ state: Int) -> UnsafeMutablePointer<Float> { unsafe state == 0 ? states : cells }
+    package func behind(_ state: Int) -> UnsafeMutablePointer<Float> { unsafe before(state) + rows * units }
+    package func gradient(_ state: Int) -> UnsafeMutablePointer<Float> {
+        unsafe state == 0 ? stateGradients : cellGradients
+    }
+
     /// Where a sample's state behind a step comes out, in an array of all that do; nil where it does not.
     @inline(__always)
     package func output(ofSample sample: Int, step: Int) -> Int? {
-        if unsafe givesAll { return unsafe (sample * steps + (turnsOutput ? steps - 1 - step : step)) * units }
-        return unsafe step == steps - 1 ? sample * units : nil
+        if unsafe givesAll { return unsafe (sample * outputRows + (turnsOutput ? steps - 1 - step : step)) * units }
+        return unsafe step == steps - 1 ? sample * outputRows * units : nil
     }
 
     /// Whether a step of a sample, by its row, changes nothing.
@@ -150,19 +161,26 @@ package struct RecurrentShape: BitwiseCopyable {
     package func isHidden(_ row: Int) -> Bool { unsafe isMasked && mask[row] == 0 }
 }
 
-/// Forward: reads the products with the inputs, and the panels; leaves gates, states, what is kept, and what comes out.
-/// Backward: reads these, and the gradient of what came out; leaves the gates' gradients.
+/// Forward: reads the products with the inputs, the panels, and the states before the first step; leaves gates, states, what
+/// is kept, and what comes out. Backward: reads these, the gradients of the last states, and that of what came out; leaves the
+/// gates' gradients, and those of the first states.
 @unsafe package struct RecurrenceRequest: PieceRequest {
     package static var kernel: Kernel { .recurrence }
     package let recurrence: Recurrence
     package let isBackward: Bool
+    /// Forward: whether the products with the state are there as well, of one step. Backward: whether the gradients of the
+    /// first states are wanted.
+    package let isWhole: Bool
     /// What comes out, or its gradient, which is only read.
     package let output: UnsafeMutablePointer<Float>
     /// Runs of samples.
     package let cut: Cut
 
-    package init(_ recurrence: Recurrence, isBackward: Bool, output: UnsafeMutablePointer<Float>, threads: Int) {
-        unsafe (self.recurrence, self.isBackward, self.output) = unsafe (recurrence, isBackward, output)
+    package init(
+        _ recurrence: Recurrence, isBackward: Bool, isWhole: Bool, output: UnsafeMutablePointer<Float>, threads: Int
+    ) {
+        unsafe (self.recurrence, self.output) = unsafe (recurrence, output)
+        unsafe (self.isBackward, self.isWhole) = (isBackward, isWhole)
         // One for each thread, of as many as stay in the fast caches.
         unsafe cut = unsafe Cut(
             recurrence.batch, evenlyBy: min((recurrence.batch + threads - 1) / threads, 48))

@@ -20,23 +20,8 @@ func recurrence(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMuta
 private func goForward(_ request: RecurrenceRequest, _ samples: Range<Int>, _ scratch: UnsafeMutableRawPointer) {
     let recurrence = request.recurrence
     let units = recurrence.units
-    clear(recurrence.states + samples.lowerBound * units, bytes: 4 * samples.count * units)
-    if recurrence.cell.remembers {
-        clear(recurrence.cells + samples.lowerBound * units, bytes: 4 * samples.count * units)
-    }
     for step in 0..<recurrence.steps {
-        let first = step * recurrence.batch + samples.lowerBound
-        let state = PanelProduct(
-            rows: samples.count, inner: units, left: recurrence.states + first * units, leftRow: units)
-        let gates = recurrence.gates + first * recurrence.gateCount
-        state.add(
-            recurrence.panels, columns: recurrence.joinedCount, to: gates, row: recurrence.gateCount,
-            start: BlockStart(base: gates, row: recurrence.gateCount * 4), scratch)
-        if recurrence.cell.isSplit {
-            state.add(
-                recurrence.otherPanels, columns: units, to: recurrence.kept + first * units, row: units,
-                start: BlockStart(base: recurrence.stateBias, row: 0), scratch)
-        }
+        if !request.isWhole { addState(recurrence, step * recurrence.batch + samples.lowerBound, samples.count, scratch) }
         for sample in samples {
             let row = step * recurrence.batch + sample
             let isHidden = recurrence.isHidden(row)
@@ -51,6 +36,23 @@ private func goForward(_ request: RecurrenceRequest, _ samples: Range<Int>, _ sc
     }
 }
 
+/// The products of the state with the recurrent kernel, for rows of a step from the first one on.
+@inline(never)
+@_optimize(size)
+private func addState(_ recurrence: Recurrence, _ first: Int, _ rows: Int, _ scratch: UnsafeMutableRawPointer) {
+    let units = recurrence.units
+    let state = PanelProduct(rows: rows, inner: units, left: recurrence.states + first * units, leftRow: units)
+    let gates = recurrence.gates + first * recurrence.gateCount
+    state.add(
+        recurrence.panels, columns: recurrence.joinedCount, to: gates, row: recurrence.gateCount,
+        start: BlockStart(base: gates, row: recurrence.gateCount * 4), scratch)
+    if recurrence.cell.isSplit {
+        state.add(
+            recurrence.otherPanels, columns: units, to: recurrence.kept + first * units, row: units,
+            start: BlockStart(base: recurrence.stateBias, row: 0), scratch)
+    }
+}
+
 /// From the last step to the first.
 @inline(never)
 @_optimize(size)
@@ -59,10 +61,6 @@ private func goBack(_ request: RecurrenceRequest, _ samples: Range<Int>, _ scrat
     let (units, gateCount) = (recurrence.units, recurrence.gateCount)
     let work = (scratch + PieceMemory.left).assumingMemoryBound(to: Float.self)
     let carried = recurrence.stateGradients + samples.lowerBound * units
-    clear(carried, bytes: 4 * samples.count * units)
-    if recurrence.cell.remembers {
-        clear(recurrence.cellGradients + samples.lowerBound * units, bytes: 4 * samples.count * units)
-    }
     var step = recurrence.steps - 1
     while true {
         for sample in samples {
@@ -84,7 +82,7 @@ private func goBack(_ request: RecurrenceRequest, _ samples: Range<Int>, _ scrat
                 first += count
             }
         }
-        if step == 0 { return }
+        if step == 0 && !request.isWhole { return }
         let first = step * recurrence.batch + samples.lowerBound
         let start = BlockStart(base: carried, row: units * 4)
         PanelProduct(
@@ -95,6 +93,7 @@ private func goBack(_ request: RecurrenceRequest, _ samples: Range<Int>, _ scrat
             PanelProduct(rows: samples.count, inner: units, left: recurrence.kept + first * units, leftRow: units)
                 .add(recurrence.otherPanels, columns: units, to: carried, row: units, start: start, scratch)
         }
+        if step == 0 { return }
         step -= 1
     }
 }

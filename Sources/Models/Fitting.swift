@@ -121,6 +121,7 @@ extension Model {
             try unsafe checkApart(Samples(base: UnsafeRawPointer(list), count: count, type: .int64), "rows", trainer)
         }
         try unsafe rows.check(samples: samples)
+        try unsafe stateKeeper?.check(rows.count, batch: rows.count)
         return unsafe rows
     }
 
@@ -155,6 +156,8 @@ extension Model {
             throw MartletError(.argument, "loop.epochs is \(loop.epochs); expected 1 to 2^31 - 1")
         }
         let batch = unsafe min(try batchSize(loop), data.count)
+        try unsafe stateKeeper?.check(data.count, batch: batch)
+        if let held = unsafe held { try unsafe stateKeeper?.check(held.count, batch: batch) }
         // Everything that could fail later, with the model half trained.
         try trainer.checkCounters(epochs: loop.epochs, batches: unsafe (data.count - 1) / batch + 1)
         try trainer.plan(self, batch: batch)
@@ -208,6 +211,7 @@ extension Model {
         let data = try unsafe LabelledSamples(x, y, weights, self, trainer.scorings, "loop.", mayLack: true)
         try unsafe data.check(self, trainer.scorings)
         let batch = unsafe min(try batchSize(loop), data.count)
+        try unsafe stateKeeper?.check(data.count, batch: batch)
         let machine = try ExecutionSettings()
         try unsafe trainer.evaluation.begin(samples: data.count)
         let isStopped = try withWorkspace { (space) throws(MartletError) in
@@ -248,7 +252,17 @@ extension Model {
         let count = try x.sampleCount(of: self)
         let target = try unsafe room(out, for: count, of: x, in: self)
         let batch = min(try batchSize(loop), count)
-        return try withWorkspace { (space) throws(MartletError) in
+        guard let stateKeeper else { return try unsafe predict(x, count, batch, into: target, loop) }
+        try stateKeeper.check(count, batch: batch)
+        return try stateKeeper.inTurn { () throws(MartletError) in
+            try unsafe predict(x, count, batch, into: target, loop)
+        }
+    }
+
+    private func predict(
+        _ x: SampleArrays, _ count: Int, _ batch: Int, into target: UnsafeMutablePointer<Float>, _ loop: Loop
+    ) throws(MartletError) -> Bool {
+        try withWorkspace { (space) throws(MartletError) in
             let (plan, inputs) = (try space.plan(self, batch: batch), try space.inputs(self, x, batch: batch))
             let machine = try ExecutionSettings()
             let built = try build()
@@ -298,7 +312,8 @@ extension Model {
             throw MartletError(
                 .argument, "loop.batch_size is \(loop.batchSize); expected 1 to 2^31, or 0 for the default")
         }
-        return loop.batchSize == 0 ? trainer?.settings[0].batchSize ?? 32 : loop.batchSize
+        return loop.batchSize == 0
+            ? stateKeeper?.batch ?? trainer?.settings[0].batchSize ?? 32 : loop.batchSize
     }
 
     /// Calls `body` on batch after batch, and the progress function after each; true where that asked to stop.

@@ -56,7 +56,16 @@ public struct LayerFlags: OptionSet, Sendable {
     public static let zeroHidden = LayerFlags(rawValue: 131_072)
     /// ATTENTION: a place sees none behind its own.
     public static let causal = LayerFlags(rawValue: 262_144)
-    package static let all = LayerFlags(rawValue: 524_287)
+    /// LSTM, GRU, SIMPLE_RNN: the last states come out as further rows.
+    public static let returnState = LayerFlags(rawValue: 524_288)
+    /// LSTM, GRU, SIMPLE_RNN: a batch begins with the states that the one before has left, of as many samples as groups say.
+    public static let stateful = LayerFlags(rawValue: 1_048_576)
+    package static let all = LayerFlags(rawValue: 2_097_151)
+
+    /// Those that layers read which go step by step.
+    static let recurrent: LayerFlags = [
+        .noBias, .frozen, .returnSequences, .goBackwards, .inputOrder, .zeroHidden, .returnState, .stateful,
+    ]
 }
 
 /// A layer's description, with the fields of `martlet_layer`; fields that its kind does not read keep their defaults.
@@ -68,7 +77,7 @@ public struct Layer: Sendable {
     public var kernel = Pair(0, 0)
     public var stride = Pair(1, 1)
     public var dilation = Pair(1, 1)
-    /// Top, bottom, left, right.
+    /// Top, bottom, left, right; CROPPING1D: steps before and after.
     public var pads: InlineArray<4, Int> = [0, 0, 0, 0]
     public var groups = 1
     public var padding = Padding.valid
@@ -197,7 +206,7 @@ public struct Layer: Sendable {
             }
         }
         if let least = kind.leastKernel { try require(kernel, "kernel", atLeast: least) }
-        if kind == .zeroPadding2D {
+        if kind == .zeroPadding2D || kind == .cropping1D {
             for place in 0..<4 where pads[place] < 0 || pads[place] > 1 << 20 {
                 throw refuse("pads[\(place)]", pads[place], "0 to 2^20")
             }
@@ -235,6 +244,9 @@ public struct Layer: Sendable {
         }
         if kind == .groupNorm || kind == .attention, groups < 1 || groups > ChannelGroups.most {
             throw refuse("groups", groups, "1 to \(ChannelGroups.most)")
+        }
+        if flags.contains(.stateful), groups < 1 || groups > StateKeeper.most {
+            throw refuse("groups", groups, "1 to \(StateKeeper.most), the samples of a batch, whose states are kept")
         }
         if kind.isGrouped, groups < 1 || units % groups != 0 {
             throw refuse("groups", groups, "1 or more, and a divisor of units, which is \(units)")
@@ -287,7 +299,7 @@ public struct Layer: Sendable {
         }
         let readsPads =
             kind == .zeroPadding2D || kind == .randomTranslation || (kind.slidesWindow && padding == .explicit)
-        let read = readsPads ? (kind.isOneDimensional ? 2 : 4) : 0
+        let read = kind == .cropping1D || (readsPads && kind.isOneDimensional) ? 2 : readsPads ? 4 : 0
         for place in read..<4 where pads[place] != 0 {
             throw MartletError(
                 .argument,

@@ -46,6 +46,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     case attention = 39
     case own = 40
     case position = 41
+    case cropping1D = 42
 
     /// The name that a layer has, with a number behind it, where the user gives none.
     public var name: StaticString {
@@ -92,6 +93,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         case .rmsNorm: "rms_norm"
         case .attention: "attention"
         case .position: "position"
+        case .cropping1D: "cropping1d"
         }
     }
 
@@ -102,6 +104,8 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         case .add, .multiply, .concatenate: 2...Model.mostNodes
         case .own: 1...Own.mostInputs
         case .attention: 3...3
+        case .lstm: 1...3
+        case .gru, .simpleRNN: 1...2
         default: 1...1
         }
     }
@@ -159,8 +163,8 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     var flagsRead: LayerFlags {
         switch self {
         case .dense, .conv1D, .conv2D, .depthwiseConv2D, .conv2DTranspose: [.noBias, .frozen]
-        case .lstm: [.noBias, .frozen, .returnSequences, .goBackwards, .inputOrder, .zeroHidden, .unitForgetBias]
-        case .gru, .simpleRNN: [.noBias, .frozen, .returnSequences, .goBackwards, .inputOrder, .zeroHidden]
+        case .lstm: LayerFlags.recurrent.union(.unitForgetBias)
+        case .gru, .simpleRNN: .recurrent
         case .batchNorm: [.noBias, .noScale, .unbiasedVariance, .frozen]
         case .layerNorm, .groupNorm: [.noBias, .noScale, .frozen]
         case .rmsNorm: [.noScale, .frozen]

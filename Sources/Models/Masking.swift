@@ -102,8 +102,20 @@ extension Model {
     func masks(for layer: Layer, from inputs: [Int], _ subject: String) throws(MartletError) -> (
         read: Int?, given: Int?
     ) {
-        let masks = inputs.compactMap { nodes[$0].mask }
+        // States that a recurrent layer begins with are no sequences.
+        let masks = inputs.prefix(layer.kind.isRecurrent ? 1 : inputs.count).compactMap { nodes[$0].mask }
         guard let mask = masks.first else { return (nil, nil) }
+        if layer.kind == .cropping1D {
+            let kept = nodes[inputs[0]].output[0] - layer.pads[1]
+            return (nil, layer.pads[0] == 0 && kept == graph.values[mask].shape[0] ? mask : nil)
+        }
+        // Behind a layer's steps there may be its last states.
+        for node in inputs where layer.kind.maskUse != .drops {
+            guard let mask = nodes[node].mask, nodes[node].output[0] != graph.values[mask].shape[0] else { continue }
+            throw MartletError(
+                .unsupported,
+                "\(subject) reads a sequence with a mask and states behind it; expected the sequence alone, by CROPPING1D")
+        }
         let joinsSteps = layer.kind == .concatenate && (layer.axis == 0 || layer.axis == -nodes[inputs[0]].output.rank)
         switch layer.kind.maskUse {
         case .reads: return (mask, layer.kind.isRecurrent && !layer.flags.contains(.returnSequences) ? nil : mask)

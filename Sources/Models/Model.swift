@@ -38,6 +38,8 @@ public final class Model {
     /// What earlier calls read, for the next to fill.
     package let spareArrays: Spares<SampleArrays>
     package var notes = Notes()
+    /// What layers keep from batch to batch; nil: nothing.
+    var stateKeeper: StateKeeper?
     /// The table that each input names rows of; nil where it holds numbers.
     private var tables: [Table?] = [nil]
 
@@ -114,11 +116,13 @@ public final class Model {
         var shapes = inputs.map { nodes[$0].output }
         let mask = layer.kind == .masking ? making?.output : masks.read.map { graph.values[$0].shape }
         if let mask { shapes.append(mask) }
-        let operations = try layer.operations(on: shapes, stream: graph.steps.count, along: course, subject)
+        let operations = try layer.operations(
+            on: shapes, isMasked: mask != nil, stream: graph.steps.count, along: course, subject)
         for array in operations.flatMap(\.parameters) { try Initializer.check(array, subject) }
         if let first { try checkSame(operations, as: nodes[first], subject) }
         let values = inputs.map { nodes[$0].value }
         for operation in operations.prefix(1) { try check(operation, reading: values, subject) }
+        try keepStates(of: layer, prefix, subject)
         let start = graph.steps.count
         if let making { masks.given = graph.append(making, reading: values, isFrozen: true) }
         if layer.kind == .masking { masks.read = masks.given }

@@ -4,9 +4,10 @@ import MartletPlatform
 
 extension Layer {
     /// One operation, and where the layer ends in an activation a second one. `subject` is what messages call the
-    /// layer, `stream` its number in the model; of a model of one step, `course` says how far sequences are.
+    /// layer, `stream` its number in the model, and `isMasked` says whether the last input is a mask; of a model of one step,
+    /// `course` says how far sequences are.
     func operations(
-        on inputs: [Shape], stream: Int, along course: Course?, _ subject: String
+        on inputs: [Shape], isMasked: Bool, stream: Int, along course: Course?, _ subject: String
     ) throws(MartletError) -> [Operation] {
         let input = inputs[0]
         let main: Operation
@@ -42,9 +43,9 @@ extension Layer {
         case .multiply: main = try Multiplying(inputs, subject)
         case .concatenate: main = try Concatenating(self, inputs: inputs, subject)
         case .embedding: main = try Embedding(self, input: input, subject)
-        case .lstm: main = try Recurrent(.lstm, self, inputs: inputs, subject)
-        case .gru: main = try Recurrent(.gru, self, inputs: inputs, subject)
-        case .simpleRNN: main = try Recurrent(.simple, self, inputs: inputs, subject)
+        case .lstm: main = try Recurrent(.lstm, self, inputs: inputs, isMasked: isMasked, subject)
+        case .gru: main = try Recurrent(.gru, self, inputs: inputs, isMasked: isMasked, subject)
+        case .simpleRNN: main = try Recurrent(.simple, self, inputs: inputs, isMasked: isMasked, subject)
         case .masking: main = Hiding(inputs: inputs)
         case .attention:
             if let course {
@@ -53,6 +54,7 @@ extension Layer {
                 main = try Attending(self, inputs: inputs, stream: stream, subject)
             }
         case .position: main = try Position(self, input: input, along: course, subject)
+        case .cropping1D: main = try Cropping(self, input: input, subject)
         case .own: main = try Own(self, inputs: inputs, subject)
         }
         if activation == .linear || !kind.hasActivation { return [main] }

@@ -13,9 +13,19 @@ final class Recurrent: Operation {
     private let givesAll: Bool
     private let isReversed: Bool
     private let hasBias: Bool
+    /// Whether the last states are further rows of what comes out.
+    private let givesStates: Bool
+    /// Whether its first states are inputs, and the last one is a mask.
+    private let readsStates: Bool
+    private let isMasked: Bool
+    /// What it keeps of each state for the next batch; nil: nothing.
+    private let keeps: Shape?
 
-    /// - Parameter inputs: the sequence's shape, and that of its mask, where it has one.
-    init(_ cell: RecurrentCell, _ layer: Layer, inputs: [Shape], _ subject: String) throws(MartletError) {
+    /// - Parameter inputs: the sequence's shape, those of the states before its first step, where they are not zeros, and that
+    ///   of its mask, where it has one.
+    init(
+        _ cell: RecurrentCell, _ layer: Layer, inputs: [Shape], isMasked: Bool, _ subject: String
+    ) throws(MartletError) {
         let input = inputs[0]
         guard input.rank == 2 else {
             throw MartletError(.shape, "\(subject)'s input is \(input); expected (steps, features)")
@@ -25,11 +35,30 @@ final class Recurrent: Operation {
         kernel = try Shape([input[1], shape.gates], "\(subject)'s kernel")
         recurrentKernel = try Shape([layer.units, shape.gates], "\(subject)'s recurrent kernel")
         bias = try Shape((shape.joined == shape.gates ? [] : [2]) + [shape.gates], "\(subject)'s bias")
-        let states = try Shape([input[0], layer.units], "\(subject)'s states")
         givesAll = layer.flags.contains(.returnSequences)
         isReversed = layer.flags.contains(.goBackwards)
         hasBias = !layer.flags.contains(.noBias)
-        super.init(inputs: inputs, output: givesAll ? states : try Shape([layer.units], subject))
+        givesStates = layer.flags.contains(.returnState)
+        self.isMasked = isMasked
+        keeps = layer.flags.contains(.stateful) ? try Shape([layer.groups, layer.units], "\(subject)'s states") : nil
+        let first = inputs.dropFirst().dropLast(isMasked ? 1 : 0)
+        readsStates = !first.isEmpty
+        for (place, shape) in zip(first.indices, first) where shape.elementCount != layer.units {
+            throw MartletError(
+                .shape,
+                "\(subject)'s inputs[\(place)] is \(shape); expected (\(layer.units),): it begins with a number for each of "
+                    + "its units")
+        }
+        guard first.isEmpty || first.count == cell.states else {
+            throw MartletError(
+                .argument,
+                "inputs has \(1 + first.count) nodes; expected 1, or \(1 + cell.states) with the states that \(subject) "
+                    + "begins with")
+        }
+        let rows = (givesAll ? input[0] : 1) + (givesStates ? cell.states - (givesAll ? 0 : 1) : 0)
+        super.init(
+            inputs: inputs,
+            output: try Shape((givesAll || givesStates ? [rows] : []) + [layer.units], "\(subject)'s states"))
     }
 
     override var parameters: [ArrayDescription] {
@@ -47,6 +76,12 @@ final class Recurrent: Operation {
         return hasBias ? [first, second, third] : [first, second]
     }
 
+    override var statistics: [ArrayDescription] {
+        guard let keeps else { return [] }
+        let names: [StaticString] = ["state", "memory"]
+        return names.prefix(shape.cell.states).map { ArrayDescription(name: $0, shape: keeps) }
+    }
+
     override func savedCount(batch: Int) -> Int { shape.fixedCount + batch * shape.perSample }
 
     /// The recurrent kernel, and the bias behind it, or their gradients.
@@ -62,11 +97,12 @@ final class Recurrent: Operation {
         return unsafe Recurrence(
             shape, batch: pass.batch, activation: layer.activation, gateActivation: layer.recurrentActivation,
             slope: Float(layer.slope), givesAll: givesAll, turnsOutput: layer.flags.contains(.inputOrder),
-            isMasked: inputs.count > 1, hidesOutput: layer.flags.contains(.zeroHidden), memory: pass.saved,
+            outputRows: output.elementCount / shape.units, isMasked: isMasked, hidesOutput: layer.flags.contains(.zeroHidden), memory: pass.saved,
             stateBias: bias.map { unsafe UnsafePointer($0 + shape.gates + shape.joined) })
     }
 
     override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
+        if readsStates || givesStates || keeps != nil { return nil }
         let (gates, joined, units) = (shape.gates, shape.joined, shape.units)
         let second = unsafe parameters + kernel.elementCount
         let third = unsafe hasBias ? second + recurrentKernel.elementCount : nil
@@ -96,8 +132,19 @@ final class Recurrent: Operation {
                     rows: count, width: shape.features, from: pass.input + inOrder, fromStride: step,
                     to: recurrence.inputs + inSteps, toStride: stride))
         }
-        if inputs.count > 1 {
-            let mask = unsafe pass.input(1)
+        let stateCount = unsafe pass.batch * shape.units
+        for state in 0..<shape.cell.states {
+            let before = unsafe recurrence.before(state)
+            if readsStates {
+                unsafe before.update(from: pass.input(1 + state), count: stateCount)
+            } else if keeps != nil {
+                unsafe before.update(from: pass.statistics + state * stateCount, count: stateCount)
+            } else {
+                unsafe before.update(repeating: 0, count: stateCount)
+            }
+        }
+        if isMasked {
+            let mask = unsafe pass.input(inputs.count - 1)
             for sample in unsafe 0..<pass.batch {
                 for step in 0..<shape.steps {
                     let place = sample * shape.steps + (isReversed ? shape.steps - 1 - step : step)
@@ -119,13 +166,54 @@ final class Recurrent: Operation {
                 right: Factor(base: pass.parameters, rowStride: shape.gates, columnStride: 1), out: recurrence.gates,
                 outStride: shape.gates, bias: hasBias ? UnsafePointer(recurrence.bias) : nil))
         unsafe pass.execution.recur(recurrence, weights: second(pass.parameters), output: pass.output)
+        if keeps != nil {
+            for state in 0..<shape.cell.states {
+                unsafe (pass.statistics + state * stateCount).update(from: recurrence.behind(state), count: stateCount)
+            }
+        }
+        unsafe forEachState(pass, pass.output) { state, place, stride in
+            unsafe pass.execution.run(
+                RowCopyRequest(
+                    rows: pass.batch, width: shape.units, from: recurrence.behind(state), fromStride: shape.units,
+                    to: place, toStride: stride))
+        }
+    }
+
+    /// Calls `body` with each state that is a row of the output by itself: where the first sample's lies in an array like the
+    /// output, and how far the next is. The state is the only row, or the first, where the steps' are not given.
+    private func forEachState(
+        _ pass: ForwardPass, _ base: UnsafeMutablePointer<Float>,
+        _ body: (_ state: Int, _ place: UnsafeMutablePointer<Float>, _ stride: Int) -> Void
+    ) {
+        guard givesStates else { return }
+        let first = givesAll ? shape.steps : 0
+        for state in (givesAll ? 0 : 1)..<shape.cell.states {
+            unsafe body(state, base + (first + state) * shape.units, output.elementCount)
+        }
     }
 
     override func backward(_ pass: BackwardPass) {
         let forward = unsafe pass.forward
         let execution = unsafe forward.execution
         let recurrence = unsafe recurrence(forward)
-        unsafe execution.recurBack(recurrence, weights: second(forward.parameters), gradient: pass.gradient)
+        let stateCount = unsafe forward.batch * shape.units
+        for state in 0..<shape.cell.states {
+            unsafe recurrence.gradient(state).update(repeating: 0, count: stateCount)
+        }
+        unsafe forEachState(forward, pass.gradient) { state, place, stride in
+            unsafe execution.run(
+                RowCopyRequest(
+                    rows: forward.batch, width: shape.units, from: place, fromStride: stride,
+                    to: recurrence.gradient(state), toStride: shape.units))
+        }
+        unsafe execution.recurBack(
+            recurrence, weights: second(forward.parameters), gradient: pass.gradient, givesFirst: readsStates)
+        if readsStates {
+            for state in 0..<shape.cell.states {
+                guard let out = unsafe pass.inputGradient(1 + state) else { continue }
+                unsafe out.update(from: recurrence.gradient(state), count: stateCount)
+            }
+        }
         if let out = unsafe pass.parameterGradients { unsafe addUp(execution, recurrence, to: out) }
         guard let out = unsafe pass.inputGradient else { return }
         unsafe execution.multiply(

@@ -39,10 +39,10 @@ def layer_values() -> Iterator[Value]:
         "STRUCT",
     )
     yield "the longest layer, zero tail", "a->layer->struct_size = 4096;", "OK"
-    yield from assign("a->layer->kind", (-1, 42, 1000, *INT32), "ARGUMENT")
+    yield from assign("a->layer->kind", (-1, 43, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->activation", (-1, 14, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->activation", tuple(range(14)), "OK")
-    yield from assign("a->layer->flags", ("524288u", "0x80000000u", "0xFFFFFFFFu", "1u << 20"), "ARGUMENT")
+    yield from assign("a->layer->flags", ("524288u", "0x80000000u", "0xFFFFFFFFu", "1u << 20", "1u << 21"), "ARGUMENT")
     for kind, flags in {
         "DENSE": 17,
         "CONV2D": 17,
@@ -233,6 +233,12 @@ def sequence_values() -> Iterator[Value]:
         code = f"make_layer(&w->m, MARTLET_LAYER_POSITION); a->model = w->m.{model};"
         yield f"POSITION over samples of {model}, which are no sequences", code, "SHAPE"
     yield from of_kind("POSITION", "flags", ("1u", "262144u"), "ARGUMENT")
+    for model in ("flat", "image"):
+        code = f"make_layer(&w->m, MARTLET_LAYER_CROPPING1D); a->model = w->m.{model};"
+        yield f"CROPPING1D over samples of {model}, which are no sequences", code, "SHAPE"
+    for place in (0, 1):
+        yield from of_kind("CROPPING1D", f"pads[{place}]", (-1, (1 << 20) + 1, *INT64), "ARGUMENT")
+        yield from of_kind("CROPPING1D", f"pads[{place + 2}]", (-1, 1, *INT64), "ARGUMENT")
     three = "a->inputs[0] = a->inputs[1] = a->inputs[2] = 0; a->input_count = 3;"
     yield "ATTENTION of one", "make_layer(&w->m, MARTLET_LAYER_ATTENTION);", "ARGUMENT"
     yield "ATTENTION of images", f"make_layer(&w->m, MARTLET_LAYER_ATTENTION); {three}", "SHAPE"
@@ -243,6 +249,15 @@ def sequence_values() -> Iterator[Value]:
     for kind in ("LSTM", "GRU", "SIMPLE_RNN"):
         for flags in (order, order + all_steps, order + backward, zero, zero + backward):
             yield from of_kind(kind, "flags", (f"{flags}u",), "ARGUMENT")
+        kept = "a->layer->flags |= MARTLET_STATEFUL;"
+        yield from of_kind(kind, "groups", (*BELOW_ONE, (1 << 20) + 1, "(int64_t)1 << 62"), "ARGUMENT", kept)
+        yield from of_kind(kind, "groups", (1, 1 << 20), "SHAPE", kept)
+        yield from of_kind(kind, "groups", (*BELOW_ONE, 1 << 20), "SHAPE")
+        yield from of_kind(kind, "flags", ("524288u", "1048576u", "1573504u"), "SHAPE")
+        for count, status in ((2, "ARGUMENT" if kind == "LSTM" else "SHAPE"), (3, "SHAPE"), (4, "ARGUMENT")):
+            status = "ARGUMENT" if count > 2 and kind != "LSTM" else status
+            more = f"memset(a->inputs, 0, sizeof *a->inputs * {count}); a->input_count = {count};"
+            yield f"{kind} of {count} nodes", f"make_layer(&w->m, MARTLET_LAYER_{kind}); {more}", status
         yield from of_kind(kind, "flags", (f"{order + zero + all_steps + backward}u",), "SHAPE")
     for kind, flags in {"LSTM": 913, "GRU": 401, "SIMPLE_RNN": 401}.items():
         for model in ("flat", "image"):

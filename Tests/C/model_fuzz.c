@@ -33,6 +33,7 @@ static martlet_layer pick_layer(void) {
     int32_t kind = (int32_t)pick(MARTLET_LAYER_DENSE, MARTLET_LAYER_RMS_NORM);
     if (kind == MARTLET_LAYER_RANDOM_CROP) kind = MARTLET_LAYER_UP_SAMPLING2D; /* as with dropout below */
     if (kind == MARTLET_LAYER_EMBEDDING) kind = MARTLET_LAYER_DENSE; /* the samples here are numbers */
+    if (pick(0, 19) == 0) kind = MARTLET_LAYER_CROPPING1D;
     const bool activates = kind == MARTLET_LAYER_DENSE || kind == MARTLET_LAYER_CONV2D || kind == MARTLET_LAYER_BATCH_NORM || kind == MARTLET_LAYER_ACTIVATION ||
                            kind == MARTLET_LAYER_CONV1D || kind == MARTLET_LAYER_DEPTHWISE_CONV2D || kind == MARTLET_LAYER_CONV2D_TRANSPOSE;
     const int32_t activation = activates ? pick_activation() : MARTLET_ACTIVATION_LINEAR;
@@ -65,12 +66,15 @@ static martlet_layer pick_layer(void) {
         layer.flags = (pick(0, 1) ? MARTLET_RETURN_SEQUENCES : 0) | (pick(0, 1) ? MARTLET_GO_BACKWARDS : 0) | (pick(0, 3) == 0 ? MARTLET_NO_BIAS : 0);
         if ((layer.flags & MARTLET_RETURN_SEQUENCES) && pick(0, 1)) layer.flags |= MARTLET_ZERO_HIDDEN;
         if ((layer.flags & MARTLET_RETURN_SEQUENCES) && (layer.flags & MARTLET_GO_BACKWARDS) && pick(0, 1)) layer.flags |= MARTLET_INPUT_ORDER;
+        if (pick(0, 2) == 0) layer.flags |= MARTLET_RETURN_STATE;
     }
     if (kind == MARTLET_LAYER_RMS_NORM) layer.flags = pick(0, 1) ? MARTLET_NO_SCALE : 0, layer.epsilon = 0.05;
     if (kind == MARTLET_LAYER_CONCATENATE) layer.axis = (int32_t)pick(-3, 2);
     if (layer.kind == MARTLET_LAYER_BATCH_NORM) layer.flags = (uint32_t)pick(0, 7), layer.epsilon = 0.05;
     if (kind == MARTLET_LAYER_ZERO_PADDING2D)
         for (int k = 0; k < 4; k++) layer.pads[k] = pick(0, 3);
+    if (kind == MARTLET_LAYER_CROPPING1D)
+        for (int k = 0; k < 2; k++) layer.pads[k] = pick(0, 3);
     if (kind == MARTLET_LAYER_UP_SAMPLING2D)
         for (int k = 0; k < 2; k++) layer.kernel[k] = pick(1, 3);
     if (kind == MARTLET_LAYER_RESCALING) layer.scale = check_number(seed, counter++), layer.offset = check_number(seed, counter++);

@@ -34,7 +34,7 @@ static void fields(void) {
             given.pads[0] = 1, given.pads[1] = 2, given.pads[3] = 2;
         }
         if (is_recurrent) {
-            given.units = 5, given.flags |= MARTLET_RETURN_SEQUENCES | MARTLET_GO_BACKWARDS | MARTLET_INPUT_ORDER | MARTLET_ZERO_HIDDEN, given.activation = MARTLET_ACTIVATION_ELU;
+            given.units = 5, given.flags |= MARTLET_RETURN_SEQUENCES | MARTLET_GO_BACKWARDS | MARTLET_INPUT_ORDER | MARTLET_ZERO_HIDDEN | MARTLET_RETURN_STATE | MARTLET_STATEFUL, given.groups = 3, given.activation = MARTLET_ACTIVATION_ELU;
             given.recurrent_activation = MARTLET_ACTIVATION_HARD_SIGMOID;
             given.recurrent_initializer = MARTLET_INITIALIZER_CONSTANT, given.recurrent_value = -0.5;
         }

@@ -74,6 +74,25 @@ extension GraphTests {
             try model.add(layer(.simpleRNN) { $0.units = 6 })
             try model.add(.dense(3))
         },
+        Case("an encoder and decoders, states as values", [5, 4]) { model in
+            let seen = try model.add(layer(.masking) { $0.offset = 0.25 })
+            let read = try model.add(.dense(6, activation: .tanh), inputs: [seen])
+            let code = try model.add(layer(.lstm) { ($0.units, $0.flags) = (7, .returnState) }, inputs: [read])
+            var states: [Int] = []
+            for state in 0..<2 {
+                try model.add(layer(.cropping1D) { $0.pads = [state, 1 - state, 0, 0] }, inputs: [code])
+                states.append(try model.add(layer(.reshape) { $0.sizes = [7] }))
+            }
+            let rows = try model.add(
+                layer(.lstm) { ($0.units, $0.flags) = (7, [.returnSequences, .returnState, .goBackwards]) },
+                inputs: [read] + states)
+            let steps = try model.add(layer(.cropping1D) { $0.pads[1] = 2 })
+            let last = try model.add(layer(.cropping1D) { $0.pads[0] = 5 }, inputs: [rows])
+            let single = try model.add(layer(.gru) { $0.units = 7 }, inputs: [steps, states[1]])
+            let simple = try model.add(layer(.simpleRNN) { $0.units = 7 }, inputs: [last, single])
+            try model.add(layer(.add), inputs: [simple, states[0]])
+            try model.add(.dense(3))
+        },
         Case("products") { model in
             let start = try model.add(.dense(6))
             let gate = try model.add(.dense(6, activation: .sigmoid), inputs: [0])

@@ -92,6 +92,8 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  *                        Learning phrase representations using RNN encoder-decoder. EMNLP 2014; k before the gate
  *                        that resets, as cuDNN has it
  * SIMPLE_RNN             likewise, h = activation(x kernel + h recurrent_kernel + bias)
+ *                        Of LSTM, GRU and SIMPLE_RNN the h, and of LSTM the m, before the first step are zeros, or what further
+ *                        nodes that they read give: units numbers each
  * MASKING                y = x, over sequences, with zeros where all features of a step are offset: such steps are hidden
  *                        from the layers behind. A hidden step leaves h and m as they are. Of what reads a sequence with
  *                        hidden steps the recurrent layers and ATTENTION read which are; DENSE, ACTIVATION, DROPOUT,
@@ -106,6 +108,7 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  *                        none that are hidden in v; 0 where i sees none. In training w is dropped as by DROPOUT with rate.
  *                        Steps that are hidden in q are so in y. Vaswani et al.: Attention is all you need. NeurIPS 2017
  * POSITION               y[i] = row i of embeddings, steps x features, over sequences, whatever x is
+ * CROPPING1D             a sequence without its first pads[0] and its last pads[1] steps
  * ADD, MULTIPLY          the sum, or product, of nodes of one shape, element by element
  * CONCATENATE            nodes beside one another along a dimension, axis, in which alone they differ
  * ZERO_PADDING2D         images with pads rows and columns of zeros around them
@@ -163,6 +166,7 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_LAYER_ATTENTION 39
 #define MARTLET_LAYER_OWN 40
 #define MARTLET_LAYER_POSITION 41
+#define MARTLET_LAYER_CROPPING1D 42
 
 #define MARTLET_ACTIVATION_LINEAR 0     /* x */
 #define MARTLET_ACTIVATION_RELU 1       /* max(x, 0) */
@@ -244,6 +248,12 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_MASK_ZERO 32768u      /* EMBEDDING, over (steps): steps of row 0 are hidden, as by MASKING */
 #define MARTLET_INPUT_ORDER 65536u    /* LSTM, with RETURN_SEQUENCES and GO_BACKWARDS: y is in the order of x */
 #define MARTLET_ZERO_HIDDEN 131072u   /* LSTM, with RETURN_SEQUENCES: y is 0 at hidden steps, not the h that stays */
+#define MARTLET_RETURN_STATE 524288u  /* LSTM: y has further rows, the last h, and of LSTM alone the last m: (steps + 2, units);
+                                         without RETURN_SEQUENCES these rows alone. Hidden steps are not of these rows */
+#define MARTLET_STATEFUL 1048576u     /* LSTM: h and m begin with what the batch before has left, sample by sample, in training,
+                                         evaluation and prediction. Batches are of groups samples (SHAPE), and one thread at a
+                                         time predicts (BUSY). They are statistics, "state" and "memory", groups x units, of
+                                         zeros at first: who writes zeros into their views resets them */
 #define MARTLET_CAUSAL 262144u        /* ATTENTION: a place sees none behind its own */
 #define MARTLET_UNIT_FORGET_BIAS 512u /* LSTM alone: the bias's second quarter starts as ones */
 
@@ -266,11 +276,11 @@ typedef struct martlet_layer {
     int64_t stride[2];          /* convolutions: 1, 1; pools: 0, 0, which means the window's; to 2^20 */
     int64_t dilation[2];        /* convolutions: 1, 1; to 2^20. Pools: 1, 1 alone (UNSUPPORTED) */
     int64_t pads[4];            /* with MARTLET_PADDING_EXPLICIT: top, bottom, left, right; less than the
-                                   window that dilation spans. ZERO_PADDING2D: to 2^20. RANDOM_TRANSLATION: where
+                                   window that dilation spans. ZERO_PADDING2D, CROPPING1D: to 2^20. RANDOM_TRANSLATION: where
                                    one is not 0, the least and the most that images move down, and to the right, in 65,536ths
                                    of a pixel, -2^36 to 2^36, by any part of one: kernel is not read then */
     int64_t groups;             /* CONV1D and 2D: 1; divides channels and units. GROUP_NORM: 32, ATTENTION: 1; divide the
-                                   channels, to 65,536 */
+                                   channels, to 65,536. LSTM with MARTLET_STATEFUL: the samples of a batch, 1 to 2^20 */
     int32_t padding;            /* convolutions, pools: MARTLET_PADDING_VALID */
     int32_t rank;               /* INPUT, RESHAPE, PERMUTE, OWN: how many sizes follow */
     int64_t sizes[8];           /* INPUT: a sample's; RESHAPE: the output's, one may be -1 for what is left; PERMUTE: the

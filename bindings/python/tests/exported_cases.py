@@ -67,6 +67,7 @@ _OF_IMAGES: dict[str, Callable[[Any], Any]] = {
 }
 _OF_SEQUENCES: dict[str, Callable[[Any], Any]] = {
     "Conv1D": lambda k: k.Conv1D(5, 3, activation="relu"),
+    "Cropping1D": lambda k: k.Cropping1D((2, 1)),
     "Conv1D, same": lambda k: k.Conv1D(5, 4, 2, padding="same"),
     "Conv1D, dilated": lambda k: k.Conv1D(4, 3, dilation_rate=2, groups=2),
     "MaxPooling1D": lambda k: k.MaxPooling1D(),

@@ -272,8 +272,6 @@ def test_a_sample_of_nans_is_its_own(kind: str) -> None:
 UNSUPPORTED: list[tuple[Callable[[], Any], str]] = [
     (lambda: nn.LSTM(3, dropout=0.5), "dropout of .* is 0.5, which is not served; wanted 0.0"),
     (lambda: nn.GRU(3, recurrent_dropout=0.5), "recurrent_dropout of .* is 0.5"),
-    (lambda: nn.LSTM(3, stateful=True), "stateful of .* is True"),
-    (lambda: nn.SimpleRNN(3, return_state=True), "return_state of .* is True"),
     (lambda: nn.GRU(3, reset_after=False), "reset_after of .* is False, which is not served; wanted True"),
     (lambda: nn.LSTM(3, recurrent_regularizer="l2"), "recurrent_regularizer of .* is 'l2'"),
     (lambda: nn.Sequential([nn.Input((4, 3)), nn.LSTM(3, activation="gelu")]), "activation of layer 'lstm' is gelu"),

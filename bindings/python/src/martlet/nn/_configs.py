@@ -79,7 +79,7 @@ def of_model(model: Model, describe: Callable[[Any], Config] = of) -> Config:
         "layers": [describe(entry) for entry in model._layers],
         "inputs": [entries[id(one.entry)] for one in model._inputs],
         "nodes": [
-            [entries[id(one.entry)], [places[before] for before in one.inputs]]
+            [entries[id(one.entry)], [places[before] for before in one.inputs], *([one.part] if one.part else [])]
             for one in model._nodes[len(model._inputs) :]
         ],
         "outputs": [places[one] for one in model._outputs],
@@ -122,7 +122,7 @@ def layer_of(kind: type[Layer], config: Any) -> Layer:
 
 
 # What a layer has beside its arguments.
-_LATER = ("data_format", "use_causal_mask")
+_LATER = ("data_format", "use_causal_mask", "batch_size")
 
 
 def model_of(kind: type[Model], config: Any, custom: Mapping[str, type] | None = None) -> Model:
@@ -137,13 +137,14 @@ def model_of(kind: type[Model], config: Any, custom: Mapping[str, type] | None =
             return Sequential([*first, *entries], name=config["name"], seed=config["seed"])
         inputs = [_input_of(entries[place]) for place in config["inputs"]]
         nodes: list[Node] = [*inputs]
-        for place, reads in config["nodes"]:
+        for place, reads, *part in config["nodes"]:
             entry, made = entries[place], len(nodes)
             for read in reads:
                 if not 0 <= read < made:
                     raise ArgumentError(f"layer {entry.name!r} reads node {read}, which is not made before it; wanted "
                                         f"one of 0 to {made - 1}")  # fmt: skip
-            nodes.append(entry._called_with([nodes[read] for read in reads]))
+            found = [nodes[read] for read in reads]
+            nodes.append(entry._part(found[0], *part) if part else entry._called_with(found))
         outputs: Any = [nodes[place] for place in config.get("outputs", [-1])]
         if config.get("output_names"):
             outputs = dict(zip(config["output_names"], outputs, strict=True))
@@ -157,7 +158,7 @@ def model_of(kind: type[Model], config: Any, custom: Mapping[str, type] | None =
 def _input_of(entry: Any) -> Node:
     if not isinstance(entry, InputLayer):
         raise DTypeError(f"an input of the config is {entry!r}; wanted an InputLayer")
-    return Input(entry.shape, dtype=entry.dtype, name=entry.name)
+    return Input(entry.shape, entry.batch_size, entry.dtype, name=entry.name)
 
 
 def clone_model(model: Model) -> Model:

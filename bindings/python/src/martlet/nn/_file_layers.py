@@ -18,6 +18,7 @@ from martlet.nn import (
     sequences,
 )
 from martlet.nn._layer import Layer
+from martlet.nn._recurrence import Recurrent
 from martlet.nn.group_normalizations import GroupNormalization
 from martlet.nn.initializers import Initializer
 from martlet.nn.regularizers import Regularizer
@@ -179,17 +180,22 @@ def _embedding(line: Line, data_format: str) -> Layer:
 def _recurrent(kind: Any) -> Any:
     def made(line: Line, data_format: str) -> Layer:
         flags, fields = line["flags"], _weighted(line)
+        if flags & (_ffi_models.RETURN_STATE | _ffi_models.INPUT_ORDER | _ffi_models.ZERO_HIDDEN):
+            raise ValueError("it gives its states in rows, or in an order, that no class has")
         if kind is not recurrent.SimpleRNN:
             fields["recurrent_activation"] = _activation(line, "recurrent_activation")
         if kind is recurrent.LSTM:
             fields["unit_forget_bias"] = bool(flags & _ffi_models.UNIT_FORGET_BIAS)
-        layer: Layer = kind(
+        layer: Recurrent = kind(
             line["units"],
             recurrent_initializer=Initializer(line["recurrent_initializer"], line["recurrent_value"]),
             return_sequences=bool(flags & _ffi_models.RETURN_SEQUENCES),
             go_backwards=bool(flags & _ffi_models.GO_BACKWARDS),
+            stateful=bool(flags & _ffi_models.STATEFUL),
             **fields,
         )
+        if flags & _ffi_models.STATEFUL:
+            layer.batch_size = line["groups"]
         return layer
 
     return made
@@ -247,6 +253,7 @@ MAKERS: dict[int, Any] = {
     _ffi_models.LAYER_SIMPLE_RNN: _recurrent(recurrent.SimpleRNN),
     _ffi_models.LAYER_MASKING: lambda line, data_format: recurrent.Masking(line["offset"]),
     _ffi_models.LAYER_CONV1D: _conv1d,
+    _ffi_models.LAYER_CROPPING1D: lambda line, data_format: sequences.Cropping1D(line["pads"][:2]),
     _ffi_models.LAYER_MAX_POOL1D: _pool1d(sequences.MaxPooling1D),
     _ffi_models.LAYER_AVERAGE_POOL1D: _pool1d(sequences.AveragePooling1D),
     _ffi_models.LAYER_GLOBAL_AVERAGE_POOL1D: lambda line, data_format: sequences.GlobalAveragePooling1D(_formats.LAST),

@@ -164,6 +164,10 @@ class Layer(ABC):
             built.take(self, node)
         return graph.place
 
+    def _part(self, whole: Node, part: int) -> Node:
+        """A further node that it gives beside one of its own."""
+        raise ArgumentError(f"part is {part!r} of {whole!r}; wanted none: {self!r} gives one node")
+
     def _settle(self, built: Built, node: int, output_shape: tuple[int, ...]) -> None:
         """Remembers its place in a model."""
         self._built, self._node, self._output_shape = built, node, output_shape

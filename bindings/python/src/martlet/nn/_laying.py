@@ -49,6 +49,8 @@ class Graph:
         self._again: list[int] = []
         self.is_new = True
         """Whether nodes are made, and not found in a model that was loaded."""
+        self.batch: int | None = None
+        """The samples of a batch, where an input says that."""
         self.laid: list[int] = []
         """The nodes of the layer that is being laid down, but those that turn images."""
         self.tables: dict[int, tuple[int, str]] = {}

@@ -246,6 +246,7 @@ class Network(Weights):
 
     def _lay_in(self, built: Built, sizes: Sequence[tuple[int, ...]]) -> Built:
         """The same in a native model that has its first input."""
+        built.graph.batch = self._batch()
         for name, size in zip(self._input_names()[1:], sizes[1:], strict=True):
             try:
                 built.add_input(name, size)
@@ -253,6 +254,10 @@ class Network(Weights):
                 raise type(error)(spoken(str(error), name, {})) from None
         built.graph.places = self._enter_whole(built)
         return built
+
+    @abstractmethod
+    def _batch(self) -> int | None:
+        """The samples of a batch, where an input says that."""
 
     @abstractmethod
     def _enter_whole(self, built: Built) -> list[Place]:

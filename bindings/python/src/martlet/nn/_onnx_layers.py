@@ -185,6 +185,7 @@ _LAYERS: dict[int, _Layer] = {
     kinds.LAYER_GLOBAL_MAX_POOL2D: windows.whole("ReduceMax"),
     kinds.LAYER_GLOBAL_MAX_POOL1D: windows.whole("ReduceMax"),
     kinds.LAYER_ZERO_PADDING2D: windows.zeros,
+    kinds.LAYER_CROPPING1D: windows.cropping,
     kinds.LAYER_UP_SAMPLING2D: windows.up_sampling,
     kinds.LAYER_RANDOM_CROP: windows.middle,
     kinds.LAYER_FLATTEN: _reshape,

@@ -54,6 +54,9 @@ def _recurrent(
     if flags & _ffi_models.INPUT_ORDER:
         raise UnsupportedError(f"layer {node.name!r} goes backwards and gives its states in the order of what it "
                                "reads, which does not go out; wanted one way")  # fmt: skip
+    if len(node.reads) > 1 or flags & (_ffi_models.RETURN_STATE | _ffi_models.STATEFUL):
+        raise UnsupportedError(f"layer {node.name!r} begins with states that it is given or has kept, or gives them, "
+                               "which does not go out; wanted zeros, and what it gives alone")  # fmt: skip
     tensor = graph.add("Transpose", graph.plain(value), perm=[1, 0, 2])
     if flags & _ffi_models.GO_BACKWARDS:
         ends = [graph.whole(name, [number]) for name, number in (("last", -1), ("first", -(2**31)), ("steps", 0))]

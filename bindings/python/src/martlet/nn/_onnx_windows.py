@@ -155,12 +155,20 @@ def up_sampling(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
 def middle(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
     """The part that a crop takes outside of training."""
     (value,) = reads
-    starts = [(value.sizes[size] - node.sizes[size]) // 2 for size in (0, 1)]
+    return _part(graph, node, value, [(value.sizes[size] - node.sizes[size]) // 2 for size in (0, 1)])
+
+
+def cropping(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
+    return _part(graph, node, reads[0], node.said["pads"][:1])
+
+
+def _part(graph: Graph, node: Laid, value: Value, starts: Sequence[int]) -> Value:
+    """From a place of the first sizes on."""
     tensor = graph.add(
         "Slice",
         value.tensor,
         graph.whole("starts", starts),
         graph.whole("ends", [start + node.sizes[size] for size, start in enumerate(starts)]),
-        graph.whole("axes", [value.axis(size) for size in (0, 1)]),
+        graph.whole("axes", [value.axis(size) for size in range(len(starts))]),
     )
     return Value(tensor, node.sizes, value.order)

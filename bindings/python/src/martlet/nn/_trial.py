@@ -23,6 +23,7 @@ def _tried(entry: Any, name: str, shapes: Sequence[tuple[int, ...]], before: Seq
 
     first, *others = (*before, *shapes)
     built = Built(Model(first, 0), settles=False)
+    built.graph.batch = 1
     places = [Place(), *(built.graph.input(f"read by {name[:150]}, {k}", sizes) for k, sizes in enumerate(others))]
     if before:
         built.add(entry, name, places[: len(before)])

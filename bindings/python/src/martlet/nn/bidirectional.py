@@ -12,8 +12,8 @@ from martlet.nn import _formats
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph
 from martlet.nn._matching import NDArray
+from martlet.nn._recurrence import Recurrent
 from martlet.nn.basic import unserved
-from martlet.nn.recurrent import Recurrent
 
 _MODES = {
     "concat": _ffi_models.LAYER_CONCATENATE, "sum": _ffi_models.LAYER_ADD, "ave": _ffi_models.LAYER_ADD,
@@ -103,5 +103,8 @@ def _checked(layer: Any, where: str, go_backwards: bool) -> None:
     if not isinstance(layer, Recurrent):
         raise DTypeError(f"{where} is {layer!r}; wanted an LSTM, a GRU or a SimpleRNN")
     layer._check_free()
+    for given in ("return_state", "stateful"):
+        if getattr(layer, given):
+            raise UnsupportedError(f"{where} has {given}=True, which is not served in both ways at once; wanted False")
     if layer.go_backwards != go_backwards:
         raise DTypeError(f"{where} has go_backwards={layer.go_backwards}; wanted {go_backwards}")

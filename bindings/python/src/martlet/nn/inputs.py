@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from martlet import _arguments, _ffi_models
-from martlet._errors import DTypeError, OrderError
+from martlet._errors import ArgumentError, DTypeError, OrderError
 from martlet._model import Node as Described
 from martlet._model import View
 from martlet.nn import _open
@@ -26,8 +26,11 @@ class InputLayer(Layer):
 
     _is_input = True
 
-    def __init__(self, shape: Any, *, dtype: Any = None, name: str | None = None) -> None:
+    def __init__(
+        self, shape: Any, *, dtype: Any = None, name: str | None = None, batch_size: int | None = None
+    ) -> None:
         super().__init__(name=name)
+        self.batch_size = None if batch_size is None else _arguments.batch_size(batch_size)
         self.shape = _arguments.open_shape(shape, "shape of Input")
         self.dtype = _dtype(dtype)
 
@@ -60,7 +63,8 @@ class Input(Node):
 
     shape        the sizes of one sample, the batch not among them; None: any, as of sequences of any length, (None, 3),
                  all samples of one call having the same. Layers whose weights depend on such a size are refused
-    batch_size   Keras's argument, which nothing depends on here: any number of samples is read
+    batch_size   how many samples a batch has, which stateful layers ask for; of models without any number is read
+    batch_shape  Keras's argument: batch_size, or None, and the sizes, in place of both
     dtype        "float32"; "int32", "int64" or "uint8" for an Embedding's whole numbers; "uint8" for images, which the
                  library reads as they are
     name         unique among the model's inputs; that by which fit finds it in a dict
@@ -71,16 +75,26 @@ class Input(Node):
     __slots__ = ()
 
     def __init__(
-        self, shape: Any, batch_size: int | None = None, dtype: Any = None, *, name: str | None = None
-    ) -> None:
-        if batch_size is not None:
-            _arguments.batch_size(batch_size)
-        entry = InputLayer(shape, dtype=dtype, name=name)
+        self, shape: Any = None, batch_size: int | None = None, dtype: Any = None, *, name: str | None = None,
+        batch_shape: Any = None,
+    ) -> None:  # fmt: skip
+        if batch_shape is not None:
+            if shape is not None or batch_size is not None:
+                raise ArgumentError(f"batch_shape is {batch_shape!r}, beside shape or batch_size; wanted one of them")
+            if not isinstance(batch_shape, tuple | list) or not batch_shape:
+                raise DTypeError(f"batch_shape is {batch_shape!r}; wanted the batch's size or None, and the sizes")
+            batch_size, *shape = batch_shape
+        entry = InputLayer(shape, dtype=dtype, name=name, batch_size=batch_size)
         super().__init__(entry, (), entry.shape, entry.dtype)
         entry._given = weakref.ref(self)
 
     def __repr__(self) -> str:
         return f"Input(shape={self.sizes})"
+
+
+def batch_of(node: Node) -> int | None:
+    """The samples of a batch, where an Input says that."""
+    return node.entry.batch_size if isinstance(node.entry, InputLayer) else None
 
 
 def _dtype(given: Any) -> str:

@@ -15,13 +15,14 @@ from typing import Any
 from martlet import _arguments
 from martlet._errors import ArgumentError, DTypeError, FileError, UnsupportedError
 from martlet._samples import NDArray
-from martlet.nn import node
+from martlet.nn import inputs, node
 from martlet.nn._built import Built
 from martlet.nn._early import early
 from martlet.nn._exporting import Exporting
 from martlet.nn._laying import Place
 from martlet.nn._network import Network, checked_reads
 from martlet.nn._open import Sizes
+from martlet.nn._recurrence import Recurrent
 from martlet.nn._subclasses import refuse_methods
 from martlet.nn.hashing import Hashing
 from martlet.nn.inputs import Input, InputLayer
@@ -142,6 +143,15 @@ class Model(Exporting):
         """Of a sample of each input, with None for what is open."""
         return [one.sizes for one in self._inputs]
 
+    def _batch(self) -> int | None:
+        return next((size for one in self._inputs if (size := inputs.batch_of(one)) is not None), None)
+
+    def reset_states(self) -> None:
+        """Sets what stateful layers keep to zeros. Raises OrderError before the shape of the samples is known."""
+        for layer in self._leaves():
+            if isinstance(layer, Recurrent):
+                layer.reset_states()
+
     def _laid(self) -> Built:
         self._refuse_closed()
         if self._taken and self._built is None:
@@ -169,9 +179,14 @@ class Model(Exporting):
     def _entered(self, built: Built, name: str, reads: Sequence[Place]) -> list[Place]:
         """Lays the nodes down; returns where the outputs lie."""
         places = dict(zip(self._inputs, reads, strict=True))
+        parts: dict[Node, list[Place]] = {}
         for one in self._nodes[len(self._inputs) :]:
+            if one.part:
+                places[one] = parts[one.inputs[0]][one.part]
+                continue
             inner = f"{name}.{one.entry.name}" if name else str(one.entry.name)
             places[one] = built.add(one.entry, inner, [places[before] for before in one.inputs])
+            parts[one] = built.graph.places
         found = [places[one] for one in self._outputs]
         built.hold(self, name, reads, found[0])
         return found
@@ -179,7 +194,7 @@ class Model(Exporting):
     def _connections(self) -> dict[Any, list[str]]:
         found: dict[Any, list[str]] = {entry: [] for entry in self._layers}
         for one in self._nodes[len(self._inputs) :]:
-            found[one.entry].extend(before.name for before in one.inputs)
+            found[one.entry].extend(before.name for before in one.inputs if not one.part)
         return found
 
     @property

@@ -26,12 +26,15 @@ class Node:
     a + b is Add()([a, b]), and a * b Multiply()([a, b]): nodes of one shape.
     """
 
-    __slots__ = ("__weakref__", "dtype", "entry", "inputs", "sizes")
+    __slots__ = ("__weakref__", "dtype", "entry", "inputs", "part", "sizes")
 
     def __init__(
-        self, entry: Layer | Network, inputs: Sequence[Node], sizes: tuple[int | None, ...], dtype: str = "float32"
-    ) -> None:
+        self, entry: Layer | Network, inputs: Sequence[Node], sizes: tuple[int | None, ...], dtype: str = "float32",
+        part: int = 0,
+    ) -> None:  # fmt: skip
         self.entry, self.inputs, self.sizes, self.dtype = entry, tuple(inputs), sizes, dtype
+        # Of an entry that gives several nodes in one call which this is; all but the first read that one.
+        self.part = part
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -108,7 +111,7 @@ def ordered(inputs: Sequence[Node], outputs: Sequence[Node]) -> tuple[list[Node]
         depth = max(depths.get(node, 0), of_entries.get(node.entry, 0))
         depths[node] = of_entries[node.entry] = depth
         for before in node.inputs if node not in inputs else ():
-            depths[before] = max(depths.get(before, 0), depth + 1)
+            depths[before] = max(depths.get(before, 0), depth + (0 if node.part else 1))
     for node in inputs:
         if node not in depths:
             depths[node] = of_entries[node.entry] = 0

@@ -1,85 +1,18 @@
 """Layers that read a sequence step by step: LSTM, GRU, SimpleRNN; and Masking, which hides steps from them.
 
-Their arguments are Keras's by name and default, as far as they are listed. bidirectional.py reads from both ends.
+Their arguments are Keras's by name and default, as far as they are listed. _recurrence.py has what they share,
+bidirectional.py reads from both ends.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from martlet import _arguments, _ffi_models
-from martlet._errors import UnsupportedError
-from martlet.nn import _formats, activations, initializers, regularizers
+from martlet.nn import _formats, activations
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph
-from martlet.nn.basic import unserved, weighted
-
-_UNSERVED = (
-    "recurrent_regularizer", "bias_regularizer", "activity_regularizer", "kernel_constraint", "recurrent_constraint",
-    "bias_constraint", "seed",
-)  # fmt: skip
-# Of Keras's switches the settings that say nothing of what is computed, or ask for what is not there.
-_ONLY = {
-    "dropout": (0.0,), "recurrent_dropout": (0.0,), "return_state": (False,), "stateful": (False,),
-    "unroll": (False, True), "use_cudnn": ("auto", False, True), "implementation": (1, 2),
-}  # fmt: skip
-
-
-class Recurrent(Layer):
-    """A layer over a sequence: (steps, features) becomes (units,), the state behind the last step, or (steps, units).
-    Not for use by itself."""
-
-    _words = Layer._words | {"recurrent_value": "recurrent_initializer"}
-    _kind: ClassVar[int]
-    _only: ClassVar[dict[str, tuple[Any, ...]]] = _ONLY
-
-    def _take_options(
-        self, units: int, activation: str | None, use_bias: bool, initial: tuple[Any, Any, Any], penalty: Any,
-        return_sequences: bool, go_backwards: bool, others: dict[str, Any],
-    ) -> None:  # fmt: skip
-        self.units = _arguments.integer(units, f"units of {self}")
-        self.activation = activations.get(activation, f"activation of {self}")
-        self.use_bias = _arguments.flag(use_bias, f"use_bias of {self}")
-        self.kernel_initializer, self.recurrent_initializer, self.bias_initializer = (
-            initializers.get(given, f"{name}_initializer of {self}")
-            for name, given in zip(("kernel", "recurrent", "bias"), initial, strict=True)
-        )
-        self.kernel_regularizer = regularizers.get(penalty, f"kernel_regularizer of {self}")
-        self.return_sequences = _arguments.flag(return_sequences, f"return_sequences of {self}")
-        self.go_backwards = _arguments.flag(go_backwards, f"go_backwards of {self}")
-        for given, value in others.items():
-            if given in self._only and value not in self._only[given]:
-                raise UnsupportedError(
-                    f"{given} of {self} is {value!r}, which is not served; wanted {self._only[given][0]}"
-                )
-        unserved(self, {given: value for given, value in others.items() if given not in self._only}, _UNSERVED)
-
-    def _further_fields(self) -> dict[str, Any]:
-        """What a kind has beside what all have."""
-        return {}
-
-    def _flags(self) -> int:
-        flags = _ffi_models.RETURN_SEQUENCES if self.return_sequences else 0
-        return flags | (_ffi_models.GO_BACKWARDS if self.go_backwards else 0)
-
-    def _lay(self, graph: Graph, name: str) -> int:
-        graph.sequence(_formats.LAST, name)
-        return self._add(graph, name)
-
-    def _add(self, graph: Graph, name: str, more: int = 0) -> int:
-        """Adds its node; more: flags beside its own."""
-        fields = weighted(self) | self._further_fields()
-        fields["flags"] |= self._flags() | more
-        return graph.add(
-            self._kind,
-            name,
-            units=self.units,
-            activation=activations.NUMBERS[self.activation],
-            slope=activations.SLOPE,
-            recurrent_initializer=self.recurrent_initializer.number,
-            recurrent_value=self.recurrent_initializer.value,
-            **fields,
-        )
+from martlet.nn._recurrence import ONLY, Recurrent
 
 
 class Masking(Layer):
@@ -118,11 +51,18 @@ class LSTM(Recurrent):
     unit_forget_bias         whether the biases of the gate that forgets start as ones
     kernel_regularizer       as Dense's
     return_sequences         whether the states behind all steps are given
+    return_state             whether a call gives a list: what it gives else, the state behind the last step, and of
+                             LSTM what is remembered, (units,) each. Not in a Sequential: UnsupportedError
     go_backwards             whether the last step is read first; states are given in the order in which steps are read
+    stateful                 whether a batch begins with the states that the one before has left, sample by sample, when
+                             it trains, evaluates and predicts, until reset_states(). Batches are of as many samples as
+                             Input(batch_shape=) says: ShapeError else; and one thread at a time predicts: BusyError
     trainable                as Layer's
-    others                   Keras's arguments. dropout, recurrent_dropout, return_state and stateful raise
-                             UnsupportedError where they are set, regularizers and constraints where they are not None;
-                             unroll, use_cudnn and implementation change nothing
+    others                   Keras's arguments. dropout and recurrent_dropout raise UnsupportedError where they are set,
+                             regularizers and constraints where they are not None; unroll, use_cudnn and implementation
+                             change nothing
+
+    layer(x, initial_state=[h, c]) begins with states that other nodes give: of GRU and SimpleRNN one node.
 
     Weights: kernel, (features, 4 units); recurrent_kernel, (units, 4 units); bias, (4 units,): of each the gate that
     lets in, the one that forgets, what is let in, and the gate that lets out. torch has them turned, with two biases,
@@ -130,6 +70,7 @@ class LSTM(Recurrent):
     """
 
     _kind = _ffi_models.LAYER_LSTM
+    _states = ("state", "memory")
 
     def __init__(
         self,
@@ -144,7 +85,9 @@ class LSTM(Recurrent):
         kernel_regularizer: Any = None,
         *,
         return_sequences: bool = False,
+        return_state: bool = False,
         go_backwards: bool = False,
+        stateful: bool = False,
         name: str | None = None,
         input_shape: Any = None,
         trainable: bool = True,
@@ -153,8 +96,9 @@ class LSTM(Recurrent):
         super().__init__(name=name, input_shape=input_shape, trainable=trainable)
         initial = (kernel_initializer, recurrent_initializer, bias_initializer)
         self._take_options(
-            units, activation, use_bias, initial, kernel_regularizer, return_sequences, go_backwards, others
-        )
+            units, activation, use_bias, initial, kernel_regularizer, return_sequences, return_state, go_backwards,
+            stateful, others,
+        )  # fmt: skip
         self.recurrent_activation = activations.get(recurrent_activation, f"recurrent_activation of {self}")
         self.unit_forget_bias = _arguments.flag(unit_forget_bias, f"unit_forget_bias of {self}")
 
@@ -178,7 +122,7 @@ class GRU(Recurrent):
     """
 
     _kind = _ffi_models.LAYER_GRU
-    _only = _ONLY | {"reset_after": (True,)}
+    _only = ONLY | {"reset_after": (True,)}
 
     def __init__(
         self,
@@ -192,7 +136,9 @@ class GRU(Recurrent):
         kernel_regularizer: Any = None,
         *,
         return_sequences: bool = False,
+        return_state: bool = False,
         go_backwards: bool = False,
+        stateful: bool = False,
         name: str | None = None,
         input_shape: Any = None,
         trainable: bool = True,
@@ -201,8 +147,9 @@ class GRU(Recurrent):
         super().__init__(name=name, input_shape=input_shape, trainable=trainable)
         initial = (kernel_initializer, recurrent_initializer, bias_initializer)
         self._take_options(
-            units, activation, use_bias, initial, kernel_regularizer, return_sequences, go_backwards, others
-        )
+            units, activation, use_bias, initial, kernel_regularizer, return_sequences, return_state, go_backwards,
+            stateful, others,
+        )  # fmt: skip
         self.recurrent_activation = activations.get(recurrent_activation, f"recurrent_activation of {self}")
 
     def _further_fields(self) -> dict[str, Any]:
@@ -228,7 +175,9 @@ class SimpleRNN(Recurrent):
         kernel_regularizer: Any = None,
         *,
         return_sequences: bool = False,
+        return_state: bool = False,
         go_backwards: bool = False,
+        stateful: bool = False,
         name: str | None = None,
         input_shape: Any = None,
         trainable: bool = True,
@@ -237,5 +186,6 @@ class SimpleRNN(Recurrent):
         super().__init__(name=name, input_shape=input_shape, trainable=trainable)
         initial = (kernel_initializer, recurrent_initializer, bias_initializer)
         self._take_options(
-            units, activation, use_bias, initial, kernel_regularizer, return_sequences, go_backwards, others
-        )
+            units, activation, use_bias, initial, kernel_regularizer, return_sequences, return_state, go_backwards,
+            stateful, others,
+        )  # fmt: skip

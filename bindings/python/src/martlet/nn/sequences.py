@@ -155,6 +155,30 @@ class Conv1D(SequenceLayer):
         )
 
 
+class Cropping1D(SequenceLayer):
+    """A sequence without some steps: (length, channels) becomes (length - before - after, channels).
+
+    cropping    steps that are left out: as many at either end, or (before, after)
+    """
+
+    _words = ImageLayer._words | {"pads": "cropping"}
+
+    def __init__(
+        self,
+        cropping: Any = (1, 1),
+        data_format: str | None = None,
+        *,
+        name: str | None = None,
+        input_shape: Any = None,
+    ) -> None:
+        super().__init__(data_format, name, input_shape)
+        self.cropping = _arguments.pair(cropping, f"cropping of {self}", 0)
+
+    def _lay(self, graph: Graph, name: str) -> int:
+        graph.sequence(self.data_format, name)
+        return graph.add(_ffi_models.LAYER_CROPPING1D, name, pads=(*self.cropping, 0, 0))
+
+
 class Pool1D(SequenceLayer):
     """A window that moves along each channel apart. Not for use by itself.
 

@@ -9,7 +9,7 @@ from typing import Any
 from martlet import _arguments
 from martlet._errors import DTypeError, OrderError, ShapeError, UnsupportedError
 from martlet._samples import NDArray
-from martlet.nn import _open
+from martlet.nn import _open, inputs
 from martlet.nn._built import Built
 from martlet.nn._early import early
 from martlet.nn._layer import Layer
@@ -43,6 +43,7 @@ class Sequential(Model):
             raise DTypeError(f"layers is {layers!r}; wanted a list of layers")
         Trained.__init__(self, "sequential" if name is None else name, seed)
         self._input_shape: Sizes | None = None
+        self._batch_size: int | None = None
         self._chain: list[Node] = []
         try:
             for layer in layers or ():
@@ -65,7 +66,7 @@ class Sequential(Model):
         if isinstance(layer, Input):
             if self._layers or self._input_shape is not None:
                 raise OrderError(f"{layer!r} comes after {self!r} has its input; wanted first of all")
-            self._input_shape = layer.sizes
+            self._input_shape, self._batch_size = layer.sizes, inputs.batch_of(layer)
             return
         if isinstance(layer, TextVectorization | Hashing):
             raise UnsupportedError(f"layers[{len(self._layers)}] is {layer!r}, and text is no part of a model here; "
@@ -75,6 +76,9 @@ class Sequential(Model):
         if isinstance(layer, Layer) and layer._merges:
             raise DTypeError(f"layers[{len(self._layers)}] is {layer!r}, which reads several nodes; wanted it in a "
                              "Model(inputs, outputs)")  # fmt: skip
+        if getattr(layer, "return_state", False):
+            raise UnsupportedError(f"layers[{len(self._layers)}] is {layer!r}, which gives several nodes; wanted it in "
+                                   "a Model(inputs, outputs)")  # fmt: skip
         self._refuse_closed()
         layer._check_free()
         shape, built = self._input_shape, self._built
@@ -203,6 +207,9 @@ class Sequential(Model):
 
     def _input_sizes(self) -> list[Sizes]:
         return [*self._laid().read_shapes]
+
+    def _batch(self) -> int | None:
+        return self._batch_size
 
     def _enter_whole(self, built: Built) -> list[Place]:
         return [self._enter(built, "", built.inputs)]
