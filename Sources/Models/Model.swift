@@ -268,6 +268,7 @@ public final class Model {
     /// Becomes what another model is, of the same nodes over inputs of other sizes.
     func takeSizes(of other: Model) {
         workspaces.removeAll()
+        sequenceRun = nil
         for (node, new) in zip(nodes, other.nodes) { node.resize(new) }
         graph = other.graph
     }

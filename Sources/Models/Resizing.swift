@@ -21,18 +21,15 @@ extension Model {
             throw MartletError(
                 .unsupported, "the model has layers of the caller's own, whose sizes are fixed; expected none")
         }
-        let other = try resized(shapes)
-        for (node, new) in zip(nodes, other.nodes) where node.first == nil {
-            try checkSame(
-                new.operations.map { other.graph.steps[$0].operation }, as: node, "layer \"\(node.name.string)\"")
-        }
+        let other = try relaid(over: shapes)
         try trainer?.resize(other)
         takeSizes(of: other)
     }
 
-    /// The same nodes over inputs of other sizes.
-    private func resized(_ shapes: [Shape]) throws(MartletError) -> Model {
-        let other = try Model(input: shapes[0], seed: seed)
+    /// The same nodes over inputs of other sizes, whose arrays have to be the same too; of a model of one step, `course` says
+    /// how far sequences are. Throws `.shape` and whatever layers do of such inputs.
+    func relaid(over shapes: [Shape], along course: Course? = nil) throws(MartletError) -> Model {
+        let other = try Model(input: shapes[0], seed: seed, along: course)
         var number = 0
         for node in nodes.dropFirst() {
             var layer = node.layer
@@ -42,6 +39,10 @@ extension Model {
                 layer.sizes = shapes[number].list
             }
             _ = try other.add(layer, inputs: node.inputs, prefix: "layer.", again: node.first)
+        }
+        for (node, new) in zip(nodes, other.nodes) where node.first == nil {
+            try checkSame(
+                new.operations.map { other.graph.steps[$0].operation }, as: node, "layer \"\(node.name.string)\"")
         }
         if other.outputNodes != outputNodes { try other.setOutputs(outputNodes) }
         return other

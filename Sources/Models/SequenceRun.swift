@@ -69,35 +69,19 @@ extension Model {
     /// A model of the same layers for one step of sequences. Throws `.unsupported` where a layer looks at more than a step and
     /// those before it, and `.shape` where inputs are not sequences of the same length.
     fileprivate func stepwise(_ course: Course) throws(MartletError) -> Model {
-        let model = try Model(input: try step(of: nodes[0], course), seed: seed, along: course)
         for node in nodes.dropFirst() {
-            var layer = node.layer
-            let rank = node.output.rank
-            let joinsSteps = layer.kind == .concatenate && (layer.axis == 0 || layer.axis == -rank)
+            let layer = node.layer
+            let joinsSteps = layer.kind == .concatenate && (layer.axis == 0 || layer.axis == -node.output.rank)
             guard layer.kind.isAlongSteps, !joinsSteps else {
                 throw MartletError(
                     .unsupported,
                     "layer \"\(node.name.string)\" looks at steps as a whole; expected layers of which each step gives what "
                         + "it does by itself, and causal attention")
             }
-            if layer.kind == .input { layer.sizes = try step(of: node, course).list }
-            if let first = node.first {
-                try model.add(again: first, inputs: node.inputs)
-            } else {
-                try model.add(layer, inputs: layer.kind == .input ? nil : node.inputs)
-            }
         }
-        let isSame =
-            model.graph.steps.count == graph.steps.count
-            && zip(model.graph.steps, graph.steps).allSatisfy {
-                $0.parameterCount == $1.parameterCount && $0.firstParameter == $1.firstParameter
-                    && $0.firstStatistic == $1.firstStatistic
-            }
-        guard isSame else {
-            throw MartletError(.unsupported, "the model has layers over whole samples; expected layers over sequences")
-        }
-        try model.setOutputs(outputNodes)
-        return model
+        var shapes: [Shape] = []
+        for node in nodes where node.layer.kind == .input { shapes.append(try step(of: node, course)) }
+        return try relaid(over: shapes, along: course)
     }
 
     private func step(of input: Node, _ course: Course) throws(MartletError) -> Shape {
