@@ -15,8 +15,8 @@ import keras
 
 from exported import NDArray, fill
 from exported_cases import CASES, Case
-from sequence_cases import SEQUENCES
 from martlet import nn
+from sequence_cases import SEQUENCES
 
 
 def twin(name: str) -> Any:

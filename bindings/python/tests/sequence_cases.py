@@ -1,5 +1,5 @@
-"""Models of sequences that are written as files of C: masks, both ways at once, attention, in the words that Martlet and
-Keras share."""
+"""Models of sequences that are written as files of C: masks, both ways at once, attention, in the words that Martlet
+and Keras share."""
 
 from __future__ import annotations
 

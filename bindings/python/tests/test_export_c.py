@@ -130,7 +130,7 @@ def test_rows_that_a_table_has_not_are_zeros(tmp_path: Path) -> None:
 
 
 def test_sequences_of_which_nothing_is_seen(tmp_path: Path) -> None:
-    """What a state is before the first step, and attention's zeros, beside the library's; and what a mask's value is."""
+    """What a state is before the first step, and attention's zeros, beside the library's; and a mask's own value."""
     inputs = nn.Input((7, 3))
     x = nn.Masking(-1.5)(inputs)
     ways = nn.Bidirectional(nn.LSTM(4, return_sequences=True))(x)
@@ -241,7 +241,8 @@ def test_the_command_tells_what_it_comes_to(
         monkeypatch.setenv("CC", compiler)
         assert main(["export", source, os.fspath(path)]) == 0
         first, *others = capsys.readouterr().out.splitlines()
-        size, constants, room = (int(word.replace(",", "")) for word in re.findall(r"[\d,]*\d", first.partition(": ")[2]))
+        told = re.findall(r"[\d,]*\d", first.partition(": ")[2])
+        size, constants, room = (int(word.replace(",", "")) for word in told)
         assert size == path.stat().st_size and room == 4 * memory(path)
         assert 3 * sum(weight.size for weight in model.get_weights()) <= constants < size  # a GRU adds biases up
         assert others[0].startswith(f"{compiler} -std=c99 -O3: ")

@@ -1,5 +1,5 @@
-"""What a model that was written as a file of C comes to: its size, and where there is a C compiler its code, its stack and
-its time."""
+"""What a model that was written as a file of C comes to: its size, and where there is a C compiler its code, its stack
+and its time."""
 
 from __future__ import annotations
 

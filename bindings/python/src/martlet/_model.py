@@ -445,7 +445,6 @@ class Model:
         gives."""
         return partial(_ffi_models.martlet_model_sequence_predict, self._token, _memory.floats_at(out), out_count, x)
 
-
     def bound_predict(self, out: int, out_count: int, inputs: Sequence[Samples]) -> tuple[Callable[[], int], object]:
         """A call that does the same of all samples each time, for as long as the model and the memory are there. It
         returns the status and raises nothing; the other object is to be kept for as long as it."""

@@ -150,8 +150,8 @@ class Owner(_Line):
     beside one another, and nobody beside who is inside; the thread inside may enter again, as callbacks do. Another one
     gets BusyError at once.
 
-    resting   turns to read that stand in the line for the next calls of threads, by these: making one takes longer than a
-              small prediction. Who takes its own out is inside; who wants to be alone lets them all go
+    resting   turns to read that stand in the line for the next calls of threads, by these: making one takes longer
+              than a small prediction. Who takes its own out is inside; who wants to be alone lets them all go
     """
 
     __slots__ = ("resting",)

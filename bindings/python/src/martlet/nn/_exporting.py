@@ -59,8 +59,8 @@ class Exporting(Stepping):
     def to_c(self, path: Any, overwrite: bool = True) -> None:
         """Writes what the model predicts by as one C99 file, which needs no library but libm: weights as constant
         arrays, and digits_predict(x0, y0, m) for one sample, where path is "digits.c". Its head says what each argument
-        is; m is memory for as many floats as stand there. It allocates nothing and keeps nothing, and has no array on the
-        stack but of a few numbers whose count is fixed. python -m martlet export tells its size and time.
+        is; m is memory for as many floats as stand there. It allocates nothing and keeps nothing, and has no array on
+        the stack but of a few numbers whose count is fixed. python -m martlet export tells its size and time.
 
         What is left out, and what is a part of it, is as in to_onnx. Images are channels last where the model's are.
         Predictions are predict's but for rounding. Rows of a table that there are not give zeros. Errors are to_onnx's,

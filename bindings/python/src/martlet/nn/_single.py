@@ -44,20 +44,23 @@ def predict(network: Network, x: NDArray) -> NDArray | None:
     refuses."""
     resting, me = network._owner.resting, get_ident()
     # The turn has no name of its own, which a traceback would keep.
-    held = [resting.pop(me, None)]
-    if held[0] is None:
+    try:
+        held = [resting.pop(me)]
+    except KeyError:
         return None
     try:
         built = network._built
         single = None if built is None or network._taken else built.single
         if single is None or x.dtype is not _FP32 or x.shape != single.shape:
             return None
-        rooms = single.rooms
-        room = rooms.pop() if rooms else single.room()
+        try:
+            room = single.rooms.pop()
+        except IndexError:
+            room = single.room()
         room[0][...] = x
         status = room[2]()
         found = room[1].copy()
-        rooms.append(room)
+        single.rooms.append(room)
         if status:
             raise _ffi.failure_of(status)
         return found
