@@ -89,7 +89,7 @@ private struct CProgram {
 
     func write(to text: inout CText) {
         writeHead(to: &text)
-        var isWritten = [Bool](repeating: false, count: 64 * 64)
+        var isWritten = [Bool](repeating: false, count: 192)
         define(.copy, 0, &isWritten, &text)
         for entry in entries {
             for function in entry.call.function.needs + [entry.call.function] {
@@ -139,7 +139,7 @@ private struct CProgram {
 
     /// Writes a function, unless it is there.
     private func define(_ function: CFunction, _ width: Int, _ isWritten: inout [Bool], _ text: inout CText) {
-        let place = function.rawValue * 64 + (function == .add || function == .convolve ? width : 0)
+        let place = function == .add ? 64 + width : function == .convolve ? 128 + width : function.rawValue
         if isWritten[place] { return }
         isWritten[place] = true
         let (name, body, isExpression) = function.parts
