@@ -219,8 +219,8 @@ martlet_status martlet_model_save(martlet_model *model, const char *path);
  * for one sample, where path is "digits.c": its name up to the first dot, with _ for what C does not take ("model" before it
  * where it begins with no letter). x0, x1, ... are the inputs, of const int * where an EMBEDDING reads them, y0, y1, ... the
  * outputs, m is memory for as many floats as the file's head says, in which nothing is kept, so that threads may be inside
- * at once. Nothing is allocated. As in predict, dropout and the like are left out, and moving statistics are taken. A row
- * that a table has not is zeros. Predictions are predict's but for rounding.
+ * at once. Nothing is allocated, and every array's size is a constant. As in predict, dropout and the like are left out, and
+ * moving statistics are taken. A row that a table has not is zeros. Predictions are predict's but for rounding.
  *
  * Written as martlet_model_save does. Fails with NULL, FILE, ORDER (no layer), UNSUPPORTED (a layer that has no C; more than
  * 2^31 - 1 numbers) and MEMORY; what was at path stays then. Since 0.1. */
