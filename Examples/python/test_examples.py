@@ -69,7 +69,7 @@ def test_runs(ended: tuple[str, str, Path]) -> None:
     if name in FLOORS:
         assert float(output.split("least test accuracy ")[1].split(";")[0]) >= FLOORS[name]
     if name == "language_model.py":
-        assert float(output.split("least gain on pairs ")[1]) >= 0.08
+        assert float(output.split("least gain on pairs ")[1]) >= 0.15
 
 
 def test_an_unchanged_script_learns_the_same() -> None:

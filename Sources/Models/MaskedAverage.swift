@@ -1,6 +1,5 @@
 // The mean of each channel over the steps of a sequence that are seen; 0 where none is.
 import MartletCompute
-import MartletKernelInterface
 import MartletPlatform
 
 final class MaskedAverage: Operation {
@@ -11,40 +10,31 @@ final class MaskedAverage: Operation {
 
     override var needsInput: Bool { true }
 
-    /// The steps of a sample, its mask, and one over how many are seen, or 0.
-    private func seen(_ pass: ForwardPass, _ sample: Int) -> (mask: UnsafePointer<Float>, share: Float) {
-        let mask = unsafe pass.input(1) + sample * input[0]
-        var count = 0
-        for step in 0..<input[0] where unsafe mask[step] != 0 { count += 1 }
-        return unsafe (mask, count == 0 ? 0 : 1 / Float(count))
-    }
-
     override func forward(_ pass: ForwardPass) {
-        let width = input.last
-        for sample in unsafe 0..<pass.batch {
-            let (mask, share) = unsafe seen(pass, sample)
-            let (steps, out) = unsafe (pass.input + sample * input.elementCount, pass.output + sample * width)
-            unsafe out.update(repeating: 0, count: width)
-            for step in 0..<input[0] where unsafe mask[step] != 0 {
-                unsafe pass.execution.run(CombinationRequest(.sum, count: width, out, steps + step * width, out: out))
-            }
-            unsafe pass.execution.run(CombinationRequest(.affine, count: width, out, out, out: out, first: share))
+        unsafe pass.output.update(repeating: 0, count: pass.batch * input.last)
+        unsafe forEachStep(pass) { from, to, share in
+            if share > 0 { unsafe pass.output[to] += unsafe pass.input[from] * share }
         }
     }
 
     override func backward(_ pass: BackwardPass) {
-        guard let gradients = unsafe pass.inputGradient else { return }
-        let (forward, width) = unsafe (pass.forward, input.last)
-        for sample in unsafe 0..<forward.batch {
-            let (mask, share) = unsafe seen(forward, sample)
-            let gradient = unsafe pass.gradient + sample * width
-            for step in 0..<input[0] {
-                let out = unsafe gradients + sample * input.elementCount + step * width
-                if unsafe mask[step] == 0 {
-                    unsafe out.update(repeating: 0, count: width)
-                } else {
-                    unsafe forward.execution.run(
-                        CombinationRequest(.affine, count: width, gradient, gradient, out: out, first: share))
+        guard let out = unsafe pass.inputGradient else { return }
+        unsafe forEachStep(pass.forward) { to, from, share in
+            unsafe out[to] = unsafe share > 0 ? pass.gradient[from] * share : 0
+        }
+    }
+
+    /// Calls `body` with each element's place in the sequences, in the means, and its share in these.
+    private func forEachStep(_ pass: ForwardPass, _ body: (Int, Int, Float) -> Void) {
+        let (steps, width) = (input[0], input.last)
+        for sample in unsafe 0..<pass.batch {
+            let mask = unsafe pass.input(1) + sample * steps
+            var seen = 0
+            for step in 0..<steps where unsafe mask[step] != 0 { seen += 1 }
+            for step in 0..<steps {
+                let share = unsafe mask[step] == 0 ? 0 : 1 / Float(seen)
+                for channel in 0..<width {
+                    body((sample * steps + step) * width + channel, sample * width + channel, share)
                 }
             }
         }

@@ -15,13 +15,12 @@ final class RecallingAttention: Operation {
         guard layer.flags.contains(.causal), inputs.count == 3 else {
             throw MartletError(
                 .unsupported,
-                "\(subject) \(inputs.count == 3 ? "sees steps behind a step's own" : "reads a mask"); expected attention "
-                    + "that is causal, without a mask, where a model is run along sequences")
+                "\(subject) sees steps behind a step's own, or reads a mask; expected causal attention without one")
         }
         let ofStep = try Attending(layer, inputs: inputs, stream: 0, subject)
         (self.course, heads) = (course, layer.groups)
-        keys = try course.memory(inputs[1].last)
-        values = try course.memory(inputs[2].last)
+        keys = try FlatBuffer(count: course.count(inputs[1].last))
+        values = try FlatBuffer(count: course.count(inputs[2].last))
         super.init(inputs: inputs, output: ofStep.output)
     }
 

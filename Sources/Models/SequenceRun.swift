@@ -16,22 +16,14 @@ final class Course {
 
     init(sequences: Int, length: Int) { (self.sequences, self.length) = (sequences, length) }
 
-    /// Steps of all sequences. Throws `.memory`.
-    func stepCount() throws(MartletError) -> Int {
-        let (count, overflow) = sequences.multipliedReportingOverflow(by: length)
-        guard !overflow else {
+    /// So many numbers of each step of all sequences. Throws `.memory`.
+    func count(_ each: Int = 1) throws(MartletError) -> Int {
+        let (steps, isBeyond) = sequences.multipliedReportingOverflow(by: length)
+        let (count, overflow) = steps.multipliedReportingOverflow(by: each)
+        guard !isBeyond && !overflow else {
             throw MartletError(.memory, "\(sequences) sequences are beyond what a machine can address")
         }
         return count
-    }
-
-    /// Room for so many numbers of each step. Throws `.memory`.
-    func memory(_ each: Int) throws(MartletError) -> FlatBuffer {
-        let (count, overflow) = try stepCount().multipliedReportingOverflow(by: each)
-        guard !overflow else {
-            throw MartletError(.memory, "\(sequences) sequences are beyond what a machine can address")
-        }
-        return try FlatBuffer(count: count)
     }
 }
 
@@ -46,7 +38,7 @@ final class SequenceRun {
     init(_ whole: Model, sequences: Int) throws(MartletError) {
         course = Course(sequences: sequences, length: whole.input[0])
         model = try whole.stepwise(course)
-        let count = try course.stepCount()
+        let count = try course.count()
         plan = try Plan(model.graph, batch: count, scored: [])
         inputs = try BatchInputs(model, batch: count)
     }
@@ -88,8 +80,7 @@ extension Model {
         guard input.output[0] == course.length else {
             throw MartletError(
                 .shape,
-                "input \"\(input.name.string)\" is \(input.output); expected sequences of \(course.length) steps, as the "
-                    + "first input's")
+                "an input is \(input.output); expected sequences of \(course.length) steps, as the first input's")
         }
         return try Shape([1] + input.output.list.dropFirst())
     }
@@ -123,8 +114,8 @@ extension Model {
         guard rest == 0, steps <= course.length - course.done else {
             throw MartletError(
                 .shape,
-                "x has \(count) steps; expected 1 to \(course.length - course.done) of each of \(course.sequences) "
-                    + "sequences, \(course.done) steps of which are done")
+                "x has \(count) steps; expected 1 to \(course.length - course.done) of each of \(course.sequences) sequences"
+            )
         }
         let target = try unsafe room(out, for: count, of: x, in: run.model)
         let machine = try ExecutionSettings()
