@@ -347,10 +347,14 @@ martlet_status martlet_model_predict(martlet_model *model, float *out, int64_t o
  * model. What steps see of those before them, keys and values of attention, is kept in memory that is planned here for as many
  * steps as the inputs have.
  *
+ *     int32_t word = 0;
+ *     float logits[65];
+ *     martlet_array x = {&word, 1, MARTLET_INT32, 0, NULL, NULL, NULL, 0, 0, 0};
  *     martlet_model_sequence_reset(model, 1);
- *     for (;;) {
- *         martlet_model_sequence_predict(model, logits, vocabulary, &token);   // 1 element: the next step of 1 sequence
- *         ...
+ *     for (int step = 0; step < 64; step++) {
+ *         martlet_model_sequence_predict(model, logits, 65, &x);
+ *         for (int k = word = 0; k < 65; k++) if (logits[k] > logits[word]) word = k;
+ *         printf("%d\n", (int)word);
  *     }
  *
  * Layers are those of which each step gives what it does by itself: DENSE, ACTIVATION, EMBEDDING, LAYER_NORM, RMS_NORM,
