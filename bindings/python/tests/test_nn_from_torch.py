@@ -245,11 +245,6 @@ class PackedByLengths(Lstm):
         return self.lstm(nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False))[1][0]
 
 
-class Attended(nn.Module):
-    def forward(self, x: Any) -> Any:
-        return F.scaled_dot_product_attention(x, x, x)
-
-
 class Decided(nn.Module):
     def forward(self, x: Any) -> Any:
         return x if x.sum() > 0 else -x
@@ -302,10 +297,8 @@ class OfOneBatch(nn.Module):
 @pytest.mark.parametrize(
     ("kind", "sizes", "texts"),
     [
-        (Lstm, (5, 4), ["recurrent layers are not served", "return self.lstm(x)[0]", "in layer 'lstm'"]),
         (Packed, (5, 4), ["packed sequences are not served", "nn.utils.rnn.pack_padded_sequence(x, lengths"]),
         (PackedByLengths, (5, 4), ["packed sequences are not served", "if lengths.min() < 1:"]),
-        (Attended, (2, 5, 4), ["attention is not served", "return F.scaled_dot_product_attention(x, x, x)"]),
         (Decided, (4,), ["torch.export", "test_nn_from_torch.py", "x.sum() > 0"]),
         (Across, (4,), ["aten.mean.dim", "return x - x.mean(0)"]),
         (Regrouped, (4,), ["samples are the first dimension", "return x.reshape(-1, 2)"]),
@@ -336,7 +329,8 @@ def test_what_cannot_be_taken_is_named_with_its_line(kind: Any, sizes: tuple[int
         (nn.BatchNorm1d(4).requires_grad_(False), (4,), "is frozen"),
         (nn.LayerNorm((3, 4)), (3, 4), "over 2 dimensions"),
         (nn.GELU("tanh"), (4,), "is approximate"),
-        (nn.MaxPool2d(2, ceil_mode=True), (1, 5, 5), "ceil_mode"),
+        (nn.AvgPool2d(3, padding=1, ceil_mode=True), (1, 5, 5), "with ceil_mode"),
+        (nn.LogSoftmax(1), (4,), "log_softmax.* wanted the module without it, and CrossEntropyLoss"),
         (nn.PReLU(), (4,), "prelu"),
         (nn.Linear(4, 3).double(), (4,), "parameter '0.weight' of the module is torch.float64"),
         (nn.Linear(4, 3).half(), (4,), "torch.float16"),

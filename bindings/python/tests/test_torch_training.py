@@ -210,8 +210,12 @@ def test_losses_inside_a_module_are_of_one_shape() -> None:
             return self.loss(self.layer(x), y)
 
     data = torch.randn(4, 3, 6), torch.randint(0, 6, (4, 6))
+    over_steps = Inside(nn.Conv1d(3, 6, 1), nn.CrossEntropyLoss())
+    before = over_steps(*data).item()
+    assert train(over_steps, data, verbose=0).history["loss"] == [pytest.approx(before, rel=1e-5)]
+    images = torch.randn(4, 3, 6, 6), torch.randint(0, 6, (4, 6, 6))
     with pytest.raises(martlet.UnsupportedError, match="whose classes torch has first.*return self.loss"):
-        train(Inside(nn.Conv1d(3, 6, 1), nn.CrossEntropyLoss()), data, verbose=0)
+        train(Inside(nn.Conv2d(3, 6, 1), nn.CrossEntropyLoss()), images, verbose=0)
     numbers = torch.randn(4, 5), torch.randn(4, 1)
     with pytest.raises(martlet.UnsupportedError, match=r"samples of \(3,\) and \(1,\).*return self.loss"):
         train(Inside(nn.Linear(5, 3), nn.MSELoss()), numbers, verbose=0)

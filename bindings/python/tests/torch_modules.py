@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -125,3 +126,63 @@ def sequences() -> Any:
         nn.Flatten(), nn.Linear(32, 16), nn.SiLU(), nn.LayerNorm(16), nn.Linear(16, 3), nn.Softplus(), nn.Mish(),
         nn.ELU(), nn.SELU(), nn.Hardsigmoid(),
     )  # fmt: skip
+
+
+class Recurrent(nn.Module):
+    """A recurrent layer, and a linear one over some of what it gives. read: of all states, and those behind the last
+    step."""
+
+    def __init__(self, kind: Any, read: Callable[[Any, Any], Any], is_first: bool = True, **options: Any) -> None:
+        super().__init__()
+        self.layer = kind(4, 3, batch_first=is_first, **options)
+        self.last = nn.Linear(6 if options.get("bidirectional") else 3, 2)
+        self.read, self.is_first = read, is_first
+
+    def forward(self, x: Any) -> Any:
+        steps, states = self.layer(x if self.is_first else x.transpose(0, 1))
+        return self.last(self.read(steps, states[0] if isinstance(states, tuple) else states))
+
+
+class Attention(nn.Module):
+    """nanoGPT's."""
+
+    def __init__(self, width: int, heads: int, has_bias: bool) -> None:
+        super().__init__()
+        self.c_attn = nn.Linear(width, 3 * width, bias=has_bias)
+        self.c_proj = nn.Linear(width, width, bias=has_bias)
+        self.heads, self.width = heads, width
+
+    def forward(self, x: Any) -> Any:
+        B, T, C = x.size()  # noqa: N806
+        q, k, v = self.c_attn(x).split(self.width, dim=2)
+        k = k.view(B, T, self.heads, C // self.heads).transpose(1, 2)
+        q = q.view(B, T, self.heads, C // self.heads).transpose(1, 2)
+        v = v.view(B, T, self.heads, C // self.heads).transpose(1, 2)
+        y = F.scaled_dot_product_attention(q, k, v, attn_mask=None, dropout_p=0.0, is_causal=True)
+        return self.c_proj(y.transpose(1, 2).contiguous().view(B, T, C))
+
+
+class GPT(nn.Module):
+    """nanoGPT's model, small."""
+
+    def __init__(self, words: int = 20, width: int = 8, steps: int = 9, has_bias: bool = True) -> None:
+        super().__init__()
+        self.wte, self.wpe = nn.Embedding(words, width), nn.Embedding(steps, width)
+        self.blocks = nn.ModuleList(
+            nn.ModuleDict({
+                "ln_1": nn.LayerNorm(width), "attn": Attention(width, 2, has_bias), "ln_2": nn.LayerNorm(width),
+                "mlp": nn.Sequential(nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)),
+            })
+            for _ in range(2)
+        )  # fmt: skip
+        self.ln_f, self.lm_head = nn.LayerNorm(width), nn.Linear(width, words, bias=False)
+
+    def forward(self, idx: Any, targets: Any = None) -> Any:
+        x = self.wte(idx) + self.wpe(torch.arange(0, idx.size(1), dtype=torch.long, device=idx.device))
+        for block in self.blocks:
+            x = x + block["attn"](block["ln_1"](x))
+            x = x + block["mlp"](block["ln_2"](x))
+        logits = self.lm_head(self.ln_f(x))
+        if targets is None:
+            return logits
+        return logits, F.cross_entropy(logits.view(-1, logits.size(-1)), targets.view(-1), ignore_index=-1)

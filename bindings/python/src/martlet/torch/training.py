@@ -48,7 +48,7 @@ def train(
     """
     with _forks.held_off:
         from martlet.nn._streams import is_stream
-        from martlet.nn.modules import _carrying, _goals, from_torch
+        from martlet.nn.modules import _carrying, _goals, _models
 
     streams = is_stream(data)
     if streams:
@@ -58,10 +58,11 @@ def train(
         samples, targets, data = _first(data)
     else:
         samples, targets = _pair(data)
-    model = from_torch(module, samples if loss is not None else (*_listed(samples), targets), seed=seed)
-    goals = _goals.loss_of(loss) or _own(model)
+    example = samples if loss is not None else (*_listed(samples), targets)
+    model = _models.model_of(module, example, None, seed, takes_scores=True)
+    goals = _goals.loss_of(loss, model.module_logs) or _own(model)  # type: ignore[attr-defined]
     _goals.check(loss, model, targets)
-    model.compile(_goals.optimizer_of(optimizer, module), goals, metrics)
+    model.compile(_goals.paired(_goals.optimizer_of(optimizer, module), model), goals, metrics)
     x, y = (data, None) if streams else (_arrays(samples), _arrays(targets))
     if "validation_data" in fit and isinstance(fit["validation_data"], tuple):
         fit["validation_data"] = tuple(_arrays(one) for one in fit["validation_data"])

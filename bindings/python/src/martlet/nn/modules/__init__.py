@@ -16,8 +16,9 @@ from martlet.nn.model import Model
 def from_torch(module: Any, example: Any, *, name: str | None = None, seed: int | None = None) -> Model:
     """A model that computes what a torch.nn.Module does, with copies of its weights and statistics.
 
-    module    of float32; its layers are those that martlet.nn has: linear, convolutional, pooling, normalization and
-              embedding layers, activations, dropout, sums, products and concatenations, and what renames or moves sizes
+    module    of float32; its layers are those that martlet.nn has: linear, convolutional, recurrent, pooling,
+              normalization and embedding layers, attention, activations, dropout, sums, products and
+              concatenations, and what renames, moves or takes parts of sizes
     example   what it is called with: a tensor or an array, or several in a tuple, of any number of samples, which are
               their first dimension; values count nothing
     name, seed   as Model's
@@ -27,19 +28,29 @@ def from_torch(module: Any, example: Any, *, name: str | None = None, seed: int 
     parameters are frozen; a layer that is called twice is one layer. One number of a sample, (samples,) in torch, is
     (samples, 1) here.
 
-    A module that returns its loss, such as cross_entropy, of what it computes and of an input with targets, becomes a
-    model of what it computes, without that input; model.module_loss is the loss for compile, None of other modules.
+    nn.LSTM, nn.GRU and nn.RNN begin with zeros, which is all that is taken; what is read of them may be all steps, the
+    last, or the states behind it. An LSTM's and an RNN's two biases are one here, their sum: where the model is trained
+    otherwise than by martlet.torch.train it moves half as far as both in torch. nn.MultiheadAttention is a
+    MultiHeadAttention, as is scaled_dot_product_attention between linear layers, with no mask or the one that hides
+    what comes later. What is added to each sample alike, a row for each step, is a PositionEmbedding of the example's
+    steps; of parameters with more rows the others stay. One step, and a part of the features, is picked by a Dense of
+    ones and zeros that is not trained.
 
-    What cannot be taken raises UnsupportedError, with the line of the module: recurrent layers, packed sequences and
-    attention, control flow that depends on samples or on the batch's size, what differs in evaluation but by dropout
-    and batch normalization, these in another mode than the module's, arithmetic of integers, parameters of other types
-    or used by two kinds of layer, views into parameters, random numbers but dropout's. DTypeError: module or example is
-    no such thing.
+    A module that returns its loss, such as cross_entropy, of what it computes and of an input with targets, alone or
+    behind its scores, becomes a model of what it computes, without that input; model.module_loss is the loss for
+    compile, None of other modules. A negative ignore_index is taken, and targets that have it are refused by fit.
+
+    What cannot be taken raises UnsupportedError, with the line of the module: packed sequences, other masks and states
+    of attention and recurrent layers, a parameter that is a table and a linear layer's weight (a tied head), control
+    flow that depends on samples or on the batch's size, what differs in evaluation but by dropout and batch
+    normalization, these in another mode than the module's, arithmetic of integers, parameters of other types or used by
+    two kinds of layer, views into parameters, random numbers but dropout's. DTypeError: module or example is no such
+    thing.
     """
     with _forks.held_off:
-        from martlet.nn.modules import _reading
+        from martlet.nn.modules import _models
 
-    return _reading.model_of(module, example, name, seed)
+    return _models.model_of(module, example, name, seed)
 
 
 def to_torch(model: Any, module: Any) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +19,7 @@ import numpy as np
 import torch
 
 from martlet._errors import DTypeError, ShapeError, UnsupportedError
+from martlet.nn.modules import _operators
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in [^\n]*\n\s*([^\n]*)')
 _TORCH = str(Path(torch.__file__).parent) + os.sep
@@ -43,7 +45,7 @@ class Exported:
             if isinstance(part, torch.nn.modules.batchnorm._BatchNorm) and part.momentum is None:
                 raise UnsupportedError(f"layer {name!r} of the module has a momentum of None, a mean of all batches; "
                                        "wanted a number")  # fmt: skip
-            if isinstance(part, _MODED) and part.training != module.training:
+            if _has_modes(part) and part.training != module.training:
                 modes = [("evaluation", "training")[one] for one in (part.training, module.training)]
                 raise UnsupportedError(f"layer {name!r} of the module is in {modes[0]} mode, and the module in "
                                        f"{modes[1]} mode; wanted one mode for all")  # fmt: skip
@@ -52,6 +54,8 @@ class Exported:
         self.nodes = list(program.graph.nodes)
         signature = program.graph_signature
         self.names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
+        lifted = signature.inputs_to_lifted_tensor_constants
+        self.lifted = {name: program.constants[target].detach().cpu() for name, target in lifted.items()}
         self.counts = self._counts()
         self.user_inputs = [name for name in signature.user_inputs if isinstance(name, str)]
         self.outputs = list(signature.user_outputs)
@@ -68,14 +72,22 @@ class Exported:
                     found[node] = name
         return found
 
-    def sizes(self, node: Any) -> tuple[int, ...]:
-        """Of a sample of what an operation gives. Raises where its first dimension is not the batch's."""
+    def sizes(self, node: Any, place: int = 0) -> tuple[int, ...]:
+        """Of a sample of what an operation gives. Raises where its first dimension, or that at place, is not the
+        batch's."""
         value = node.meta["val"]
         shape = [*value.shape] if hasattr(value, "shape") else []
-        if not shape or str(shape[0]) != self.batch or not all(isinstance(size, int) for size in shape[1:]):
+        rest = shape[:place] + shape[place + 1 :]
+        if len(shape) <= place or str(shape[place]) != self.batch or not all(isinstance(size, int) for size in rest):
             raise refusal(node, f"gives {tuple(map(str, shape))}, and samples are the first dimension of all that a "
                                 "model computes")  # fmt: skip
-        return tuple(shape[1:])
+        return tuple(rest)
+
+
+def _has_modes(part: Any) -> bool:
+    """Whether it computes something else in training."""
+    drops = isinstance(part, torch.nn.RNNBase | torch.nn.MultiheadAttention) and part.dropout
+    return isinstance(part, _MODED) or bool(drops)
 
 
 def operation(node: Any) -> str:
@@ -94,7 +106,7 @@ def arguments(node: Any) -> dict[str, Any]:
 def line(node: Any) -> str:
     """Where an operation stands: the innermost line that is not torch's own."""
     frames = _FRAME.findall(node.meta.get("stack_trace") or "")
-    own = [frame for frame in frames if not frame[0].startswith(_TORCH)] or frames
+    own = [frame for frame in frames if not frame[0].startswith((_TORCH, _MARTLET))] or frames
     if not own:
         path = [entry[0] for entry in (node.meta.get("nn_module_stack") or {}).values()]
         return f"in {path[-1] or 'the module'!r}" if path else "in the module"
@@ -139,7 +151,9 @@ def exported(module: Any, inputs: list[Any], is_training: bool) -> Any:
     for one in inputs:
         shapes[one] = {0: batch}
     try:
-        with _mode(module, is_training):
+        with _mode(module, is_training), _operators.as_operations(module), warnings.catch_warnings():
+            # Recurrent layers list their weights anew, which torch.export warns of.
+            warnings.filterwarnings("ignore", "The tensor attributes?.* assigned during export", UserWarning)
             return torch.export.export(module, tuple(inputs), dynamic_shapes=shapes, strict=False)
     except Exception as error:  # torch raises many kinds, for one reason
         if _packs(module, error):

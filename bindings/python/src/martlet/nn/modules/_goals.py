@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import copy
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,12 +40,24 @@ _LOSSES: dict[type, Callable[[Any], losses.Loss]] = {
 }
 
 
-def loss_of(given: Any) -> Any:
-    """martlet.nn's loss for one of torch's, a module or a function, or for each of several; others as they are."""
+def loss_of(given: Any, logs: Sequence[bool] = (False,)) -> Any:
+    """martlet.nn's loss for one of torch's, a module or a function, or for each of several; others as they are. logs:
+    which outputs are logarithms of a softmax in the module, and what that is of in the model."""
     if isinstance(given, list):
-        return [loss_of(one) for one in given]
-    if isinstance(given, dict):
+        return [loss_of(one, [log]) for one, log in zip(given, [*logs, *[False] * len(given)], strict=False)]
+    if isinstance(given, dict) and not any(logs):
         return {name: loss_of(one) for name, one in given.items()}
+    found = _loss_of(given)
+    if any(logs):
+        if not isinstance(found, losses.NLL) or not all(logs):
+            raise UnsupportedError(
+                f"loss is {given}, and the module gives log_softmax, which no layer does; wanted NLLLoss"
+            )
+        return losses.SparseCategoricalCrossentropy(True)
+    return found
+
+
+def _loss_of(given: Any) -> Any:
     if isinstance(given, type) and given in _LOSSES:
         given = given()
     if callable(given) and given in _FUNCTIONS:
@@ -117,6 +130,21 @@ def optimizer_of(given: Any, module: Any) -> Any:
         return optimizers.get(kind([np.zeros(1, np.float32)], **options))
     except TypeError as error:
         raise DTypeError(f"optimizer has options that martlet.optim's {kind.__name__} has not: {error}") from None
+
+
+def paired(given: Any, model: Any) -> Any:
+    """An optimizer that moves what the module has twice, as the two biases of a recurrent layer, as far as torch's
+    moves both: their sum at twice the rate, with half of the decay."""
+    names = [name for carried in model._carried for name in carried.doubled]
+    found = optimizers.get(given)
+    if not names or found._others:
+        return found
+    found = copy.copy(found)
+    numbers = {"lr": 2.0}
+    if hasattr(found._row, "weight_decay"):
+        numbers["weight_decay"] = found._row.weight_decay / 2
+    found._others, found._places = (found._row.changed(numbers),), dict.fromkeys(names, 1)
+    return found
 
 
 def _number(value: Any) -> Any:

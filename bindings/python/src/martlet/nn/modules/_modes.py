@@ -10,8 +10,11 @@ import torch
 from martlet._errors import UnsupportedError
 from martlet.nn.modules._exporting import Exported, arguments, exported, operation, refusal
 
-_FLAGS = {"aten.dropout.default": "train", "aten.dropout_.default": "train", "aten.batch_norm.default": "training"}
-
+_FLAGS = {
+    "aten.dropout.default": "train", "aten.dropout_.default": "train", "aten.batch_norm.default": "training",
+    "aten.lstm.input": "train", "aten.gru.input": "train", "aten.rnn_tanh.input": "train",
+    "aten.rnn_relu.input": "train", "aten.scaled_dot_product_attention.default": "dropout_p",
+}  # fmt: skip
 
 _OTHERWISE = "differs between training and evaluation, as only dropout and batch normalization may"
 
@@ -40,6 +43,9 @@ def _steps(nodes: list[Any], outputs: list[Any], counts: set[Any]) -> tuple[list
     for node in nodes:
         if node.op != "call_function" or node in counts:
             known[node] = node.name
+            continue
+        if operation(node) == "aten.contiguous.default":  # as numbers lie, which may differ
+            known[node] = known[node.args[0]]
             continue
         named = _FLAGS.get(operation(node))
         given = arguments(node) if named else {}

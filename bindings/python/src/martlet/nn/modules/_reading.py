@@ -2,34 +2,37 @@
 sequences lie.
 
 Images stay as torch has them, since layers are channels_first. Sequences are (length, channels) here and (channels,
-length) there: a value says which it is, and is moved only where an operation wants the other. _weighted.py has the
-operations with weights, _plain.py the others.
+length) there, or have the samples second: a value says which it is, and is moved only where an operation wants the
+other. What depends on no input is nobody's value until a layer wants it as a weight, or asks for its numbers.
+_weighted.py has the operations with weights, _recurrent.py and _attention.py those over sequences, _parts.py what takes
+parts, _plain.py the others.
 """
 
 from __future__ import annotations
 
 import operator
-from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from martlet._errors import MartletError, UnsupportedError
+import torch
+
+from martlet._errors import UnsupportedError
 from martlet.nn import _open
 from martlet.nn._layer import Layer
 from martlet.nn.basic import Permute
-from martlet.nn.inputs import Input
-from martlet.nn.model import Model
-from martlet.nn.modules import _carrying, _exporting
-from martlet.nn.modules._carrying import Carried, Weight
+from martlet.nn.modules import _exporting, _tracing
+from martlet.nn.modules._carrying import AnyWeight, Carried, Weight
 from martlet.nn.modules._exporting import Exported, operation, refusal
 from martlet.nn.node import Node
 
 
 class Value(NamedTuple):
-    """What an operation gives. is_turned: the node is (length, channels) where torch has (channels, length)."""
+    """What an operation gives. is_turned: the node is (length, channels) where torch has (channels, length). is_second:
+    torch has (steps, samples, features)."""
 
     node: Node
     is_turned: bool = False
+    is_second: bool = False
 
     @property
     def rank(self) -> int:
@@ -43,7 +46,7 @@ class Value(NamedTuple):
 
     @property
     def straight(self) -> Value:
-        """The same as torch has it."""
+        """The same as torch has it, but for where samples are."""
         return Value(Permute((2, 1))(self.node)) if self.is_turned else self
 
     @property
@@ -53,7 +56,23 @@ class Value(NamedTuple):
 
     def through(self, layer: Any) -> Value:
         """What a layer makes of it that sees no order of sizes."""
-        return Value(layer(self.node), self.is_turned)
+        return self._replace(node=layer(self.node))
+
+
+class Flat(NamedTuple):
+    """All steps of all samples behind one another, which losses read."""
+
+    value: Value
+
+
+class LogSoftmax:
+    """Logarithms of a softmax, which a loss reads; no layer gives them."""
+
+    def __init__(self, node: Any, scores: Value) -> None:
+        self.node, self.scores = node, scores
+
+    def taken(self) -> Value:
+        raise refusal(self.node, "has no layer; wanted the module without it, and CrossEntropyLoss for NLLLoss")
 
 
 class Scored(NamedTuple):
@@ -69,12 +88,18 @@ MAKERS: dict[str, Maker] = {}
 """What makes values of an operation, by its name: of the walk, the operation and its arguments."""
 
 
-def makes(*names: str) -> Callable[[Maker], Maker]:
-    """Says which operations a function serves, and those of the same names that write in place."""
+_ANY_ORDER: set[Maker] = set()
+
+
+def makes(*names: str, any_order: bool = False) -> Callable[[Maker], Maker]:
+    """Says which operations a function serves, and those of the same names that write in place; any_order: also of
+    sequences that have the samples second."""
 
     def named(function: Maker) -> Maker:
         for name in names:
-            MAKERS[f"aten.{name}"] = function
+            MAKERS[name if name.startswith("martlet.") else f"aten.{name}"] = function
+        if any_order:
+            _ANY_ORDER.add(function)
         return function
 
     return named
@@ -92,10 +117,18 @@ class Reading:
         self._names: set[str] = set()
         # Activations that the layers before them compute.
         self.fused: set[Any] = set()
+        # Operations that others have taken in, and those that depend on no input.
+        self.taken: set[Any] = set()
+        # Attention between linear layers, by the last of these.
+        self.attended: dict[Any, Any] = {}
+        self._constants: set[Any] = set()
+        self._find_constants()
 
     def value(self, node: Any) -> Value:
         """What an operation, or an input, gives."""
-        found = self.values.get(node)
+        found: Any = self.values.get(node)
+        if hasattr(found, "taken"):
+            self.values[node] = found = found.taken()
         if isinstance(found, Value):
             return found
         name = self.exported.names.get(getattr(node, "name", ""), None)
@@ -105,18 +138,42 @@ class Reading:
     def read(self, node: Any) -> Any:
         """Makes the values of one operation."""
         name, written = operation(node), [*node.args[:1]]
-        if node in self.exported.counts:
+        if node in self.exported.counts or node in self.taken or self.is_constant(node):
             return None
+        if written and hasattr(self.values.get(written[0]), "moved") and _tracing.moves(node):
+            return self.values[written[0]].moved(node)
         maker = MAKERS.get(name) or MAKERS.get(name.replace("_.", ".", 1))
         if node.target is operator.getitem:
             return self._part(node)
-        if name == "aten.sym_size.int" or name.startswith("aten._assert"):
+        if name.startswith("aten._assert"):
             return None
         if maker is None:
-            raise refusal(node, f"is not taken{_reason(name)}")
+            raise refusal(node, f"is not taken{reason(name)}")
         if name.split(".")[1].endswith("_") and _is_shared_view(written[0]):
             raise refusal(node, "writes into a view of a value that others read, which is not taken")
+        if maker not in _ANY_ORDER and any(self._is_second(one) for one in node.all_input_nodes):
+            raise refusal(node, "is not taken of (steps, samples, features), which linear and recurrent layers, "
+                                "attention, normalization and activations are")  # fmt: skip
         return maker(self, node, _exporting.arguments(node))
+
+    def is_constant(self, node: Any) -> bool:
+        """Whether an operation depends on parameters, buffers, numbers and sizes alone."""
+        return node in self._constants
+
+    def _find_constants(self) -> None:
+        for node in self.exported.nodes:
+            if node.op == "call_function":
+                tags = getattr(node.target, "tags", ())
+                known = all(one in self._constants for one in node.all_input_nodes)
+                is_size = operation(node) == "aten.sym_size.int"
+                if is_size or (known and torch.Tag.nondeterministic_seeded not in tags):
+                    self._constants.add(node)
+            elif node.name in self.exported.names or node.op == "get_attr":
+                self._constants.add(node)
+
+    def _is_second(self, node: Any) -> bool:
+        found = self.values.get(node)
+        return isinstance(found, Value) and found.is_second
 
     def _part(self, node: Any) -> Any:
         found = self.values[node.args[0]]
@@ -135,10 +192,10 @@ class Reading:
             raise refusal(node, "has weights that are computed, and not parameters")
         return Weight(name, axes)
 
-    def layer(self, node: Any, make: Callable[..., Layer], weights: list[Weight], **fields: Any) -> Layer:
+    def layer(self, node: Any, make: Callable[..., Layer], weights: Sequence[AnyWeight], **fields: Any) -> Any:
         """The layer of these weights, with which it is made where it is not there already."""
-        names = tuple(weight.name for weight in weights)
-        key = (make, names, tuple(sorted((field, str(value)) for field, value in fields.items())))
+        names = tuple(dict.fromkeys(name for weight in weights for name in weight.names))
+        key = (make, tuple(weights), tuple(sorted((field, str(value)) for field, value in fields.items())))
         if names and key in self._layers:
             return self._layers[key]
         for name in names:
@@ -147,7 +204,7 @@ class Reading:
                     node, f"reads {name!r} otherwise than {self._users[name]}, and a parameter is one layer's"
                 )
             self._users[name] = _exporting.line(node)
-        made = make(**fields, **self._trained(node, names, make), name=self._name(node, names))
+        made = make(**{**self._trained(node, names, make), **fields}, name=self._name(node, names))
         self._layers[key] = made
         self.carried.append(Carried(made, tuple(weights)))
         return made
@@ -170,6 +227,13 @@ class Reading:
         return found
 
 
+def is_flat(walk: Reading, node: Any, value: Value) -> bool:
+    """Whether an operation puts all steps behind one another: (samples, steps, features), or numbers of steps."""
+    shape, sizes = [*node.meta["val"].shape], value.sizes
+    joins = not value.is_second and str(shape[0]) != walk.exported.batch
+    return joins and (shape[1:] == [*sizes[1:]]) and len(sizes) in (1, 2) and len(shape) == len(sizes)
+
+
 _VIEWS = {"aten.view.default", "aten.reshape.default", "aten.transpose.int", "aten.permute.default",
           "aten.flatten.using_ints", "aten.squeeze.dim", "aten.unsqueeze.default", "aten.chunk.default",
           "aten.slice.Tensor", "aten.select.int"}  # fmt: skip
@@ -184,70 +248,8 @@ def _is_shared_view(node: Any) -> bool:
     return False
 
 
-def _reason(name: str) -> str:
+def reason(name: str) -> str:
     kind = name.partition(".")[2].partition(".")[0]
-    if kind in ("lstm", "gru", "rnn_tanh", "rnn_relu"):
-        return ": recurrent layers are not served here"
-    if kind.startswith(("scaled_dot_product", "multi_head", "_native_multi_head")):
-        return ": attention is not served here"
     if "pack_padded" in kind or "pad_packed" in kind:
         return ": packed sequences are not served here"
     return ""
-
-
-def model_of(module: Any, example: Any, name: str | None, seed: int | None) -> Model:
-    """What from_torch gives."""
-    from martlet.nn.modules import _modes, _plain, _scored, _weighted  # noqa: F401 - which say what they make
-
-    exported = Exported(module, example)
-    reading = Reading(exported)
-    inputs = _inputs(exported, reading)
-    for node in exported.nodes:  # whose own names say more than those of what they are made of
-        if node.op == "call_function" and (reason := _reason(operation(node))):
-            raise refusal(node, f"is not taken{reason}")
-    for node in exported.nodes:
-        if node.op == "call_function":
-            try:
-                reading.values[node] = found = reading.read(node)
-                if isinstance(found, Value) and hasattr(node.meta["val"], "shape"):
-                    _check_sizes(exported, node, found)
-            except UnsupportedError as error:
-                text = str(error)
-                raise (error if "line " in text else refusal(node, f"is not taken, as {text}")) from None
-            except MartletError as error:
-                raise refusal(node, f"is not taken, as {error}") from None
-        elif node.op not in ("placeholder", "output"):
-            raise UnsupportedError(f"the module's graph has {node.op} {node.name!r}, which is not taken")
-    by_name = {node.name: node for node in exported.nodes}
-    loss = reading.values.get(by_name.get(exported.outputs[0])) if len(exported.outputs) == 1 else None
-    if isinstance(loss, Scored):
-        inputs = [one for one in inputs if one is not loss.target.node]
-        outputs, sizes = [loss.scores.straight.node], [loss.scores.sizes]
-    else:
-        outputs = [reading.value(by_name[output]).straight.node for output in exported.outputs]
-        sizes = [exported.sizes(by_name[output]) for output in exported.outputs]
-    _modes.compare(exported)
-    model = Model(inputs, outputs[0] if len(outputs) == 1 else outputs, name=name, seed=seed)
-    model.module_sizes = sizes  # type: ignore[attr-defined]
-    model.module_loss = loss.loss if isinstance(loss, Scored) else None  # type: ignore[attr-defined]
-    _carrying.take(reading.carried, {**exported.parameters, **exported.buffers})
-    model._carried = reading.carried  # type: ignore[attr-defined]
-    model._counts = Counter(exported.counts.values())  # type: ignore[attr-defined]
-    return model
-
-
-def _check_sizes(exported: Exported, node: Any, found: Value) -> None:
-    """Refuses what would have other sizes than in torch. One number of a sample, without a size, is (1,) here."""
-    wanted = exported.sizes(node) or (1,)
-    if found.sizes != wanted:
-        raise refusal(node, f"gives samples of {wanted}, and layers would give {found.sizes}")
-
-
-def _inputs(exported: Exported, reading: Reading) -> list[Input]:
-    found = []
-    by_name = {node.name: node for node in exported.nodes if node.op == "placeholder"}
-    for name, example in zip(exported.user_inputs, exported.inputs, strict=True):
-        sizes = tuple(example.shape[1:]) or (1,)
-        found.append(Input(sizes, dtype=str(example.dtype).removeprefix("torch."), name=name))
-        reading.values[by_name[name]] = Value(found[-1])
-    return found

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from martlet.nn.basic import Dense
 from martlet.nn.convolutions import Conv2DTranspose
 from martlet.nn.group_normalizations import GroupNormalization
 from martlet.nn.images import Conv2D
+from martlet.nn.modules._attention import attended
 from martlet.nn.modules._carrying import Weight
 from martlet.nn.modules._exporting import operation, refusal
 from martlet.nn.modules._plain import FUSED
 from martlet.nn.modules._reading import Reading, Value, makes
-from martlet.nn.normalizations import BatchNormalization, LayerNormalization
+from martlet.nn.normalizations import BatchNormalization, LayerNormalization, RMSNormalization
 from martlet.nn.sequences import Conv1D, Embedding
 
 
@@ -40,13 +43,15 @@ def _weights(walk: Reading, node: Any, given: dict[str, Any], axes: tuple[int, .
     return found if given["bias"] is None else [*found, walk.weight(node, given["bias"])]
 
 
-@makes("linear.default")
+@makes("linear.default", any_order=True)
 def _linear(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
+    if node in walk.attended:
+        return attended(walk, node)
     weights = _weights(walk, node, given, (1, 0))
     units = given["weight"].meta["val"].shape[0]
     activation = _activation(walk, node)
     layer = walk.layer(node, Dense, weights, units=units, use_bias=len(weights) > 1, activation=activation)
-    return Value(layer(walk.value(given["input"]).straight.node))
+    return walk.value(given["input"]).straight.through(layer)
 
 
 @makes("conv2d.default", "conv2d.padding")
@@ -140,19 +145,31 @@ def _group_norm(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
     return value.through(layer)
 
 
-@makes("layer_norm.default")
+@makes("layer_norm.default", any_order=True)
 def _layer_norm(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
     if len(given["normalized_shape"]) != 1:
         raise refusal(node, f"is over {len(given['normalized_shape'])} dimensions, and the last one is taken")
     weights, has = _scaled(walk, node, given)
     layer = walk.layer(node, LayerNormalization, weights, epsilon=given["eps"], **has)
-    return Value(layer(walk.value(given["input"]).straight.node))
+    return walk.value(given["input"]).straight.through(layer)
+
+
+@makes("rms_norm.default", any_order=True)
+def _rms_norm(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
+    if len(given["normalized_shape"]) != 1:
+        raise refusal(node, f"is over {len(given['normalized_shape'])} dimensions, and the last one is taken")
+    if given["weight"] is None:
+        raise refusal(node, "has no weight (elementwise_affine=False), and one is taken")
+    epsilon = float(np.finfo(np.float32).eps) if given["eps"] is None else given["eps"]
+    layer = walk.layer(node, RMSNormalization, [walk.weight(node, given["weight"])], epsilon=epsilon)
+    return walk.value(given["input"]).straight.through(layer)
 
 
 @makes("embedding.default")
 def _embedding(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
     if given["padding_idx"] != -1 or given["scale_grad_by_freq"]:
-        raise refusal(node, "has a padding_idx, or scales gradients by counts, which is not taken")
+        raise refusal(node, "has a padding_idx, whose row has no gradient, or scales gradients by counts, which is not "
+                            "taken")  # fmt: skip
     rows, columns = given["weight"].meta["val"].shape
     weights = [walk.weight(node, given["weight"])]
     layer = walk.layer(node, Embedding, weights, input_dim=rows, output_dim=columns)

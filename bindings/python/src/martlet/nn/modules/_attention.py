@@ -1,0 +1,233 @@
+"""Attention: nn.MultiheadAttention, and scaled_dot_product_attention between linear layers. These are found before the
+walk, since linear layers are then parts of another one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from martlet.nn._matching import NDArray
+from martlet.nn.attention import MultiHeadAttention
+from martlet.nn.modules import _tracing
+from martlet.nn.modules._carrying import Part
+from martlet.nn.modules._exporting import arguments, operation, refusal
+from martlet.nn.modules._reading import Reading, Value, makes
+
+_PRODUCT = "aten.scaled_dot_product_attention.default"
+_LINEAR = "aten.linear.default"
+
+
+class Attended(NamedTuple):
+    """A product between linear layers. columns: of the linear layers of query, key and value, and of the last one's
+    input, which number of a sample's is whose: (heads, numbers of one)."""
+
+    product: Any
+    linears: tuple[Any, Any, Any, Any]
+    columns: tuple[NDArray, NDArray, NDArray, NDArray]
+    dropout: float
+    is_causal: bool
+
+
+@makes("martlet.attention.default", any_order=True)
+def _module(walk: Reading, node: Any, given: dict[str, Any]) -> list[Any]:
+    """nn.MultiheadAttention."""
+    reads = [walk.value(given[name]).straight for name in ("query", "key", "value")]
+    for read in reads:
+        if read.rank != 2 or read.is_second == given["batch_first"]:
+            order = "(samples, steps, features)", "(steps, samples, features)"
+            raise refusal(node, f"reads {order[read.is_second]}, and takes it for {order[not read.is_second]}")
+    if any(user.args[1] == 1 and user.users for user in node.users):
+        raise refusal(node, "gives its weights too, which are read, and only what is attended is taken")
+    if given["hidden"] is not None:
+        raise refusal(node, "has a key_padding_mask, which is not taken")
+    *inner, last = given["weights"]
+    heads, features = given["heads"], last.meta["val"].shape[0]
+    dim = features // heads
+    columns = np.arange(features).reshape(heads, dim)
+    packed = len(inner) == 1
+    rows = [columns + part * features if packed else columns for part in range(3)]
+    of_parts = [inner[0] if packed else inner[part] for part in range(3)]
+    biases = given["biases"]
+    weights: list[Any] = []
+    for part, (row, weight) in enumerate(zip(rows, of_parts, strict=True)):
+        weights.append(_rows(walk, node, weight, row))
+        if biases:
+            weights.append(_numbers(walk, node, biases[0], columns + part * features))
+    weights.append(_columns(walk, node, last, columns))
+    if biases:
+        weights.append(walk.weight(node, biases[1]))
+    causal = given["causal"] or _is_causal(walk, node, given["mask"], hides=True)
+    return [_layer(walk, node, reads, weights, columns, columns, given["dropout"], causal, bool(biases)), None]
+
+
+def _layer(
+    walk: Reading, node: Any, reads: Sequence[Value], weights: Any, keys: NDArray, values: NDArray, dropout: float,
+    is_causal: bool, has_bias: bool,
+) -> Value:  # fmt: skip
+    heads, dim = keys.shape
+    query, key, value = reads
+    layer = walk.layer(
+        node, MultiHeadAttention, weights, num_heads=heads, key_dim=dim, value_dim=values.shape[1], dropout=dropout,
+        use_bias=has_bias,
+    )  # fmt: skip
+    given = () if key.node is value.node else (key.node,)
+    return query._replace(node=layer(query.node, value.node, *given, use_causal_mask=is_causal))
+
+
+def _rows(walk: Reading, node: Any, weight: Any, rows: NDArray) -> Part:
+    """Some rows of a linear layer's weight as a kernel (features, heads, dim)."""
+    sizes = weight.meta["val"].shape
+    places = np.arange(math.prod(sizes)).reshape(sizes)[rows.reshape(-1)]
+    return Part(walk.weight(node, weight).name, np.ascontiguousarray(places.T).reshape(-1, *rows.shape), sizes)
+
+
+def _columns(walk: Reading, node: Any, weight: Any, columns: NDArray) -> Part:
+    """A linear layer's weight as a kernel (heads, dim, features)."""
+    sizes = weight.meta["val"].shape
+    places = np.arange(math.prod(sizes)).reshape(sizes)[:, columns.reshape(-1)]
+    return Part(walk.weight(node, weight).name, np.ascontiguousarray(places.T).reshape(*columns.shape, -1), sizes)
+
+
+def _numbers(walk: Reading, node: Any, bias: Any, rows: NDArray) -> Part:
+    return Part(walk.weight(node, bias).name, rows, bias.meta["val"].shape)
+
+
+def _is_causal(walk: Reading, node: Any, mask: Any, hides: bool) -> bool:
+    """Whether a mask hides what comes later, or nothing. hides: of bools True hides, else False does."""
+    if mask is None:
+        return False
+    try:
+        found = _tracing.numbers(walk.exported, mask)
+    except _tracing.ElsewhereError:
+        raise refusal(node, "has a mask that depends on samples or parameters, which is not taken") from None
+    later = torch.ones(found.shape[-2:], dtype=torch.bool).triu(1)
+    if found.dtype == torch.bool:
+        hidden = found if hides else ~found
+    else:
+        hidden = found == -torch.inf
+        if not (hidden | (found == 0)).all():
+            raise refusal(node, "has a mask of other numbers than 0 and -inf, which is not taken")
+    if not hidden.any():
+        return False
+    if not hidden.equal(later.expand(hidden.shape)):
+        raise refusal(node, "has a mask that hides something else than what comes later, which is not taken")
+    return True
+
+
+# ---- scaled_dot_product_attention ----
+
+
+def find(walk: Reading) -> None:
+    """Finds all products between linear layers, which the walk then takes as one layer each."""
+    for node in walk.exported.nodes:
+        if node.op == "call_function" and operation(node).partition(".")[2].startswith("scaled_dot_product"):
+            if operation(node) != _PRODUCT:
+                raise refusal(node, "is not taken")
+            found = _found(walk, node)
+            walk.attended[found.linears[3]] = found
+
+
+def _found(walk: Reading, node: Any) -> Attended:
+    given = arguments(node)
+    shape = _tracing.sizes(given["query"])
+    if len(shape) != 4:
+        raise refusal(node, "reads something else than (samples, heads, steps, numbers), which is taken")
+    if given["enable_gqa"] or (given["scale"] is not None and not math.isclose(given["scale"], shape[3] ** -0.5)):
+        raise refusal(node, "has a scale of its own or groups of queries, which are not taken")
+    sides = [_projected(walk, node, given[name]) for name in ("query", "key", "value")]
+    last, columns = _read_by(walk, node)
+    linears = (*(linear for linear, _ in sides), last)
+    between = _between(node, given, last)
+    for linear, _ in sides:
+        if not set(linear.users) <= between:
+            raise refusal(node, "reads what a linear layer gives, and so do others, which is not taken")
+    walk.taken |= between | {linear for linear, _ in sides}
+    causal = given["is_causal"] or _is_causal(walk, node, given["attn_mask"], hides=False)
+    return Attended(node, linears, (*(one for _, one in sides), columns), given["dropout_p"], causal)  # type: ignore[arg-type]
+
+
+_WANTED = ("is taken where a linear layer gives each of query, key and value, split into heads, and one reads its "
+           "heads beside one another")  # fmt: skip
+
+
+def _projected(walk: Reading, node: Any, side: Any) -> tuple[Any, NDArray]:
+    """The linear layer that gives a query, key or value, and which of its numbers is where."""
+    linear = _tracing.source(side)
+    if linear.op != "call_function" or operation(linear) != _LINEAR or len(_tracing.sizes(linear)) != 3:
+        raise refusal(node, _WANTED)
+    places = _tracing.places(linear)
+    found = _tracing.run(side, {linear: places}).numpy()
+    whole = places.shape[-1]
+    samples, _, steps, _ = found.shape
+    rows, columns = found // whole, (found % whole)[0, :, 0]
+    sample, step = np.arange(samples)[:, None, None, None], np.arange(steps)[:, None]
+    is_first = str(linear.meta["val"].shape[0]) == walk.exported.batch
+    wanted = sample * steps + step if is_first else step * samples + sample
+    if (rows != wanted).any() or (found % whole != columns[:, None]).any():
+        raise refusal(node, _WANTED)
+    return linear, np.ascontiguousarray(columns)
+
+
+def _read_by(walk: Reading, node: Any) -> tuple[Any, NDArray]:
+    """The linear layer that reads all heads, and which of its inputs is whose."""
+    end = node
+    while len(end.users) == 1 and _tracing.moves(next(iter(end.users))):
+        end = next(iter(end.users))
+    last: Any = next(iter(end.users), None)
+    if len(end.users) != 1 or last.op != "call_function" or operation(last) != _LINEAR or last.args[0] is not end:
+        raise refusal(node, _WANTED)
+    places = _tracing.places(node)
+    _, heads, steps, dim = places.shape
+    found = _tracing.run(end, {node: places})
+    is_first = found.dim() == 3 and str(end.meta["val"].shape[0]) == walk.exported.batch
+    beside = places.permute(0, 2, 1, 3) if is_first else places.permute(2, 0, 1, 3)
+    beside = beside.flatten(2)
+    if found.shape != beside.shape:
+        raise refusal(node, _WANTED)
+    order = (found[0, 0] // (steps * dim)) * dim + found[0, 0] % dim  # whose head's number each is
+    if not found.equal(beside[..., order]):
+        raise refusal(node, _WANTED)
+    return last, np.ascontiguousarray(order.argsort().numpy().reshape(heads, dim))
+
+
+def _between(node: Any, given: dict[str, Any], last: Any) -> set[Any]:
+    """What moves numbers between the linear layers."""
+    found = {node}
+    for name in ("query", "key", "value"):
+        side = given[name]
+        while _tracing.moves(side):
+            found.add(side)
+            side = side.args[0]
+    end = last.args[0]
+    while end is not node:
+        found.add(end)
+        end = end.args[0]
+    # Pieces that nothing reads are there too.
+    return found | {user for one in found for user in one.users if not user.users}
+
+
+def attended(walk: Reading, node: Any) -> Value:
+    """What the last linear layer gives."""
+    found = walk.attended[node]
+    *sides, last = (arguments(linear) for linear in found.linears)
+    reads = [walk.value(side["input"]).straight for side in sides]
+    biased = {side["bias"] is not None for side in (*sides, last)}
+    if len(biased) > 1:
+        raise refusal(found.product, "is between linear layers of which some have biases; wanted all, or none")
+    if last["weight"].meta["val"].shape[0] != reads[0].node.sizes[-1]:
+        raise refusal(found.product, f"becomes {last['weight'].meta['val'].shape[0]} features of "
+                                     f"{reads[0].node.sizes[-1]}, and as many are taken")  # fmt: skip
+    weights: list[Any] = []
+    for side, columns in zip(sides, found.columns[:3], strict=True):
+        weights.append(_rows(walk, node, side["weight"], columns))
+        if side["bias"] is not None:
+            weights.append(_numbers(walk, node, side["bias"], columns))
+    weights.append(_columns(walk, node, last["weight"], found.columns[3]))
+    if last["bias"] is not None:
+        weights.append(walk.weight(node, last["bias"]))
+    keys, values = found.columns[1:3]
+    return _layer(walk, node, reads, weights, keys, values, found.dropout, found.is_causal, True in biased)
