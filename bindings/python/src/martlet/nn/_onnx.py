@@ -8,7 +8,7 @@ import onnx
 
 from martlet import _ffi_models
 from martlet._errors import UnsupportedError
-from martlet.nn import _laid
+from martlet.nn import _laid, _onnx_steps
 from martlet.nn._built import Built
 from martlet.nn._onnx_graph import Graph, Value, plain
 from martlet.nn._onnx_layers import lay
@@ -31,24 +31,29 @@ def content(built: Built, name: str, inputs: Sequence[tuple[str, str]], outputs:
     names = [given for given, _ in inputs]
     gives = [output if output not in names else f"{output}_output" for output in outputs]
     graph = Graph([*names, *gives])
-    entries = iter(inputs)
-    values = [_entered(graph, *next(entries), built.model.node(0).sizes, 0 in built.graph.tables)]
-    for index, node in enumerate(_laid.nodes(built), 1):
-        if node.kind == _ffi_models.LAYER_INPUT:
-            values.append(_entered(graph, *next(entries), node.sizes, index in built.graph.tables))
+    entries, nodes = iter(inputs), [*_laid.nodes(built)]
+    sizes = {0: built.model.node(0).sizes}
+    sizes |= {index: node.sizes for index, node in enumerate(nodes, 1) if node.kind == _ffi_models.LAYER_INPUT}
+    steps = _onnx_steps.names(sizes, nodes, built.graph.tables)
+    values = []
+    for index, node in enumerate([None, *nodes]):
+        if node is None or node.kind == _ffi_models.LAYER_INPUT:
+            is_rows = index in built.graph.tables
+            values.append(_entered(graph, *next(entries), sizes[index], is_rows, steps.get(index, "")))
         else:
             values.append(lay(graph, node, [values[read] for read in node.reads]))
     for place, output in zip(built.model.outputs(), gives, strict=True):
-        graph.give(values[place], output)
+        graph.give(values[place], output, steps.get(place, ""))
     content: bytes = graph.model(name).SerializeToString()
     return content
 
 
-def _entered(graph: Graph, name: str, kind: str, sizes: tuple[int, ...], is_rows: bool) -> Value:
-    """An input: as rows of a table whole numbers, else numbers."""
+def _entered(graph: Graph, name: str, kind: str, sizes: tuple[int, ...], is_rows: bool, steps: str) -> Value:
+    """An input: as rows of a table whole numbers, else numbers. steps: what its first size is called, where it is
+    free."""
     if is_rows and kind == "float32":
         kind = "int64"
-    graph.read(name, _TYPES[kind], sizes)
+    graph.read(name, _TYPES[kind], [steps, *sizes[1:]] if steps else sizes)
     wanted = kind if not is_rows or kind != "uint8" else "int32"
     wanted = wanted if is_rows else "float32"
     graph.layer = name

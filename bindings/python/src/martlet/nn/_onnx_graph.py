@@ -113,12 +113,12 @@ class Graph:
         if value.tensor.startswith(f"{self.layer}/"):
             self._called[value.tensor] = self._free(self.layer)
 
-    def read(self, name: str, kind: int, sizes: Sequence[int]) -> None:
-        """Adds an input: onnx's number of its type, and the sizes of a sample."""
+    def read(self, name: str, kind: int, sizes: Sequence[int | str]) -> None:
+        """Adds an input: onnx's number of its type, and the sizes of a sample, or what one that is free is called."""
         self._inputs.append(onnx.helper.make_tensor_value_info(name, kind, ["batch", *sizes]))
 
-    def give(self, value: Value, name: str) -> None:
-        """Makes a value the model's next output."""
+    def give(self, value: Value, name: str, steps: str = "") -> None:
+        """Makes a value the model's next output. steps: what its steps are called, where they are any number."""
         self.layer = name
         tensor = self.plain(value)
         known = {given.name for given in [*self._inputs, *self._outputs]}
@@ -126,7 +126,8 @@ class Graph:
             tensor = self.add("Identity", tensor)
         self._called[tensor] = name
         kind = onnx.TensorProto.FLOAT
-        self._outputs.append(onnx.helper.make_tensor_value_info(name, kind, ["batch", *value.sizes]))
+        sizes: list[Any] = ["batch", steps, *value.sizes[1:]] if steps else ["batch", *value.sizes]
+        self._outputs.append(onnx.helper.make_tensor_value_info(name, kind, sizes))
 
     def model(self, name: str) -> onnx.ModelProto:
         """All of it, as onnx has it."""

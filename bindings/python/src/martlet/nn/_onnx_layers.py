@@ -8,6 +8,7 @@ import numpy as np
 
 from martlet import _ffi_models as kinds
 from martlet._errors import UnsupportedError
+from martlet.nn import _onnx_attention as attention
 from martlet.nn import _onnx_recurrent as recurrent
 from martlet.nn import _onnx_windows as windows
 from martlet.nn import activations
@@ -205,6 +206,9 @@ _LAYERS: dict[int, _Layer] = {
     kinds.LAYER_MULTIPLY: _merge("Mul"),
     kinds.LAYER_CONCATENATE: _concatenate,
     kinds.LAYER_EMBEDDING: _embedding,
+    kinds.LAYER_RMS_NORM: attention.rms_norm,
+    kinds.LAYER_ATTENTION: attention.attention,
+    kinds.LAYER_POSITION: attention.position,
     kinds.LAYER_LSTM: recurrent.lstm,
     kinds.LAYER_GRU: recurrent.gru,
     kinds.LAYER_SIMPLE_RNN: recurrent.simple_rnn,

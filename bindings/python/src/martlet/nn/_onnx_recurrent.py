@@ -48,19 +48,18 @@ def _gates(array: NDArray, order: Sequence[int]) -> NDArray:
 
 
 def _recurrent(
-    graph: Graph, node: Laid, value: Value, operator: str, order: Sequence[int], numbers: Sequence[int], **more: Any
-) -> Value:
-    units, flags = node.said["units"], node.said["flags"]
-    if flags & _ffi_models.INPUT_ORDER:
-        raise UnsupportedError(f"layer {node.name!r} goes backwards and gives its states in the order of what it "
-                               "reads, which does not go out; wanted one way")  # fmt: skip
+    graph: Graph, node: Laid, reads: Sequence[Value], operator: str, order: Sequence[int], numbers: Sequence[int],
+    **more: Any,
+) -> Value:  # fmt: skip
+    value, units, flags = reads[0], node.said["units"], node.said["flags"]
     if len(node.reads) > 1 or flags & (_ffi_models.RETURN_STATE | _ffi_models.STATEFUL):
         raise UnsupportedError(f"layer {node.name!r} begins with states that it is given or has kept, or gives them, "
                                "which does not go out; wanted zeros, and what it gives alone")  # fmt: skip
+    if len(reads) > 1:
+        raise UnsupportedError(f"layer {node.name!r} reads a mask, and masks do not go out; wanted a model without")
     tensor = graph.add("Transpose", graph.plain(value), perm=[1, 0, 2])
     if flags & _ffi_models.GO_BACKWARDS:
-        ends = [graph.whole(name, [number]) for name, number in (("last", -1), ("first", -(2**31)), ("steps", 0))]
-        tensor = graph.add("Slice", tensor, *ends, graph.whole("way", [-1]))
+        tensor = _backwards(graph, tensor)
     kernels = [
         graph.constant(f"{node.owner}/{name}", _gates(node.arrays[name], order))
         for name in ("kernel", "recurrent_kernel")
@@ -74,21 +73,29 @@ def _recurrent(
     gives_all = bool(flags & _ffi_models.RETURN_SEQUENCES)
     tensor = graph.add(operator, tensor, *kernels, biases, hidden_size=units, skipped=0 if gives_all else 1, **words)
     tensor = graph.add("Squeeze", tensor, graph.whole("direction", [1 if gives_all else 0]))
+    if flags & _ffi_models.INPUT_ORDER:
+        tensor = _backwards(graph, tensor)
     if gives_all:
         tensor = graph.add("Transpose", tensor, perm=[1, 0, 2])
     return Value(tensor, node.sizes, plain(len(node.sizes)))
 
 
+def _backwards(graph: Graph, tensor: str) -> str:
+    """The last step first."""
+    ends = [graph.whole(name, [number]) for name, number in (("last", -1), ("first", -(2**31)), ("steps", 0))]
+    return graph.add("Slice", tensor, *ends, graph.whole("way", [-1]))
+
+
 def lstm(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
     """The gates that let in, forget, and let out, and what is let in, are in another order there."""
     gate, cell = node.said["recurrent_activation"], node.said["activation"]
-    return _recurrent(graph, node, reads[0], "LSTM", (0, 3, 1, 2), (gate, cell, cell))
+    return _recurrent(graph, node, reads, "LSTM", (0, 3, 1, 2), (gate, cell, cell))
 
 
 def gru(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
     numbers = (node.said["recurrent_activation"], node.said["activation"])
-    return _recurrent(graph, node, reads[0], "GRU", (0, 1, 2), numbers, linear_before_reset=1)
+    return _recurrent(graph, node, reads, "GRU", (0, 1, 2), numbers, linear_before_reset=1)
 
 
 def simple_rnn(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
-    return _recurrent(graph, node, reads[0], "RNN", (0,), (node.said["activation"],))
+    return _recurrent(graph, node, reads, "RNN", (0,), (node.said["activation"],))
