@@ -5,7 +5,7 @@ extension Execution {
     /// All steps, from the products with the inputs, which lie where the gates do, and the states before them. `weights` is
     /// the recurrent kernel. One step alone multiplies with it as it lies, to the same sums.
     package func recur(_ recurrence: Recurrence, weights: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>) {
-        let isOne = unsafe recurrence.steps == 1
+        let isOne = unsafe recurrence.steps == 1 && !recurrence.dropsStates
         if isOne {
             unsafe step(recurrence, weights)
         } else {

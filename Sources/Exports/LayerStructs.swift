@@ -38,6 +38,7 @@ extension martlet_layer {
         unsafe recurrent_activation = layer.recurrentActivation.rawValue
         unsafe recurrent_initializer = layer.recurrentInitializer.rawValue
         unsafe recurrent_value = layer.recurrentValue
+        unsafe recurrent_rate = layer.recurrentRate
     }
 }
 
@@ -114,6 +115,7 @@ extension Layer {
         recurrentInitializer = try unsafe choice(
             raw.recurrent_initializer, "layer.recurrent_initializer", "MARTLET_INITIALIZER_...")
         recurrentValue = unsafe raw.recurrent_value
+        recurrentRate = unsafe raw.recurrent_rate
         guard unsafe raw.reserved == 0 else {
             throw unsafe MartletError(.structure, "layer.reserved is \(raw.reserved); expected 0")
         }

@@ -46,9 +46,15 @@ package struct RecurrentShape: BitwiseCopyable {
     package let steps: Int
     package let features: Int
     package let units: Int
+    /// Whether training drops some of what is read, and of the states.
+    package let dropsInputs: Bool
+    package let dropsStates: Bool
 
-    package init(_ cell: RecurrentCell, steps: Int, features: Int, units: Int) {
+    package init(
+        _ cell: RecurrentCell, steps: Int, features: Int, units: Int, dropsInputs: Bool, dropsStates: Bool
+    ) {
         (self.cell, self.steps, self.features, self.units) = (cell, steps, features, units)
+        (self.dropsInputs, self.dropsStates) = (dropsInputs, dropsStates)
     }
 
     /// Numbers that a step makes for each sample.
@@ -66,6 +72,7 @@ package struct RecurrentShape: BitwiseCopyable {
     /// Numbers of memory for each sample.
     package var perSample: Int {
         steps * (features + gates + (1 + cell.memories + cell.keeps) * units + 1) + 2 * (1 + cell.memories) * units
+            + (dropsInputs ? features : 0) + (dropsStates ? (2 + steps) * units : 0)
     }
 }
 
@@ -109,6 +116,14 @@ package struct RecurrentShape: BitwiseCopyable {
     /// Which steps are seen, 1, and which change nothing, 0, where that is used.
     package let mask: UnsafeMutablePointer<Float>
     package let isMasked: Bool
+    /// What is read, and the states, are multiplied by before they are multiplied with kernels, the same at all steps; then
+    /// what is left of the states. Whether there is such of states.
+    package let inputFactors: UnsafeMutablePointer<Float>
+    package let stateFactors: UnsafeMutablePointer<Float>
+    package let leftStates: UnsafeMutablePointer<Float>
+    package let dropsStates: Bool
+    /// On the way back: gradients of states that go past the products.
+    package let passed: UnsafeMutablePointer<Float>
     /// Whether zeros come out of steps that are not seen, and not the state, which stays.
     package let hidesOutput: Bool
     /// GRU: what is added to what the last gate has of the state.
@@ -116,7 +131,7 @@ package struct RecurrentShape: BitwiseCopyable {
 
     package init(
         _ shape: RecurrentShape, batch: Int, activation: Activation, gateActivation: Activation, slope: Float,
-        givesAll: Bool, turnsOutput: Bool, outputRows: Int, isMasked: Bool, hidesOutput: Bool,
+        givesAll: Bool, turnsOutput: Bool, outputRows: Int, isMasked: Bool, hidesOutput: Bool, isTraining: Bool,
         memory: UnsafeMutablePointer<Float>,
         stateBias: UnsafePointer<Float>?
     ) {
@@ -137,7 +152,15 @@ package struct RecurrentShape: BitwiseCopyable {
         unsafe stateGradients = unsafe kept + shape.cell.keeps * rows * shape.units
         unsafe cellGradients = unsafe stateGradients + batch * shape.units
         unsafe mask = unsafe cellGradients + shape.cell.memories * batch * shape.units
+        unsafe inputFactors = unsafe mask + rows
+        unsafe stateFactors = unsafe inputFactors + (shape.dropsInputs ? batch * shape.features : 0)
+        unsafe dropsStates = isTraining && shape.dropsStates
+        unsafe passed = unsafe stateFactors + (shape.dropsStates ? batch * shape.units : 0)
+        unsafe leftStates = unsafe shape.dropsStates && isTraining ? passed + batch * shape.units : states
     }
+
+    /// Numbers of a sample of all steps of the batch.
+    package var stateCount: Int { unsafe batch * units }
 
     /// Rows of all steps.
     package var rows: Int { unsafe steps * batch }

@@ -21,7 +21,7 @@ private func goForward(_ request: RecurrenceRequest, _ samples: Range<Int>, _ sc
     let recurrence = request.recurrence
     let units = recurrence.units
     for step in 0..<recurrence.steps {
-        if !request.isWhole { addState(recurrence, step * recurrence.batch + samples.lowerBound, samples.count, scratch) }
+        if !request.isWhole { addState(recurrence, step, samples, scratch) }
         for sample in samples {
             let row = step * recurrence.batch + sample
             let isHidden = recurrence.isHidden(row)
@@ -36,12 +36,21 @@ private func goForward(_ request: RecurrenceRequest, _ samples: Range<Int>, _ sc
     }
 }
 
-/// The products of the state with the recurrent kernel, for rows of a step from the first one on.
+/// The products of a step's state with the recurrent kernel.
 @inline(never)
 @_optimize(size)
-private func addState(_ recurrence: Recurrence, _ first: Int, _ rows: Int, _ scratch: UnsafeMutableRawPointer) {
+private func addState(
+    _ recurrence: Recurrence, _ step: Int, _ samples: Range<Int>, _ scratch: UnsafeMutableRawPointer
+) {
     let units = recurrence.units
-    let state = PanelProduct(rows: rows, inner: units, left: recurrence.states + first * units, leftRow: units)
+    let first = step * recurrence.batch + samples.lowerBound
+    let left = recurrence.leftStates + first * units
+    if recurrence.dropsStates {
+        combine(
+            .product, samples.count * units, recurrence.states + first * units,
+            recurrence.stateFactors + samples.lowerBound * units, to: left)
+    }
+    let state = PanelProduct(rows: samples.count, inner: units, left: left, leftRow: units)
     let gates = recurrence.gates + first * recurrence.gateCount
     state.add(
         recurrence.panels, columns: recurrence.joinedCount, to: gates, row: recurrence.gateCount,
@@ -85,6 +94,11 @@ private func goBack(_ request: RecurrenceRequest, _ samples: Range<Int>, _ scrat
         if step == 0 && !request.isWhole { return }
         let first = step * recurrence.batch + samples.lowerBound
         let start = BlockStart(base: carried, row: units * 4)
+        let (count, passed) = (samples.count * units, recurrence.passed + samples.lowerBound * units)
+        if recurrence.dropsStates {
+            copy(carried, to: passed, bytes: 4 * count)
+            clear(carried, bytes: 4 * count)
+        }
         PanelProduct(
             rows: samples.count, inner: recurrence.joinedCount, left: recurrence.gates + first * gateCount,
             leftRow: gateCount
@@ -92,6 +106,10 @@ private func goBack(_ request: RecurrenceRequest, _ samples: Range<Int>, _ scrat
         if recurrence.cell.isSplit {
             PanelProduct(rows: samples.count, inner: units, left: recurrence.kept + first * units, leftRow: units)
                 .add(recurrence.otherPanels, columns: units, to: carried, row: units, start: start, scratch)
+        }
+        if recurrence.dropsStates {
+            combine(.product, count, carried, recurrence.stateFactors + samples.lowerBound * units, to: carried)
+            combine(.sum, count, carried, passed, to: carried)
         }
         if step == 0 { return }
         step -= 1

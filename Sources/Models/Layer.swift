@@ -107,6 +107,8 @@ public struct Layer: Sendable {
     public var recurrentActivation = Activation.linear
     public var recurrentInitializer = Initializer.zeros
     public var recurrentValue = 0.0
+    /// The same: the part of the states that training drops, as `rate` of what they read.
+    public var recurrentRate = 0.0
     /// nil: the kind and a number.
     public var name: String?
 
@@ -122,7 +124,7 @@ public struct Layer: Sendable {
         if kind == .embedding { (kernelInitializer, kernelValue) = (.uniform, 0.05) }
         if kind.isRecurrent {
             (activation, recurrentActivation) = (.tanh, .sigmoid)
-            (recurrentInitializer, recurrentValue) = (.orthogonal, 1)
+            (recurrentInitializer, recurrentValue, rate) = (.orthogonal, 1, 0)
         }
         if kind == .lstm { flags = .unitForgetBias }
         if kind == .attention { rate = 0 }
@@ -252,8 +254,10 @@ public struct Layer: Sendable {
             throw refuse("groups", groups, "1 or more, and a divisor of units, which is \(units)")
         }
         // In fp32, which they are used in.
-        if kind == .dropout || kind == .attention, !(rate >= 0 && Float(rate) < 1) {
-            throw refuse("rate", rate, "0 or more and less than 1")
+        let drops = kind == .dropout || kind == .attention || kind.isRecurrent
+        for (field, rate) in [("rate", rate), ("recurrent_rate", recurrentRate)]
+        where drops && !(rate >= 0 && Float(rate) < 1) {
+            throw refuse(field, rate, "0 or more and less than 1")
         }
         if kind == .gaussianNoise, !(rate >= 0 && Float(rate).isFinite) {
             throw refuse("rate", rate, "a finite number of fp32, 0 or more")

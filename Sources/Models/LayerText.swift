@@ -29,6 +29,8 @@ extension Layer {
             line.add("recurrent_activation", Int(recurrentActivation.rawValue))
             line.add("recurrent_initializer", Int(recurrentInitializer.rawValue))
             line.add("recurrent_value", bits: recurrentValue)
+            if rate != 0 { line.add("input_rate", bits: rate) }
+            if recurrentRate != 0 { line.add("recurrent_rate", bits: recurrentRate) }
         }
         if kind == .randomTranslation && offset != 0 { line.add("offset", bits: offset) }
         if l1 != 0 { line.add("l1", bits: l1) }
@@ -79,6 +81,9 @@ extension Layer {
         recurrentActivation = line.choice("recurrent_activation") ?? recurrentActivation
         recurrentInitializer = line.choice("recurrent_initializer") ?? recurrentInitializer
         recurrentValue = line.double("recurrent_value") ?? recurrentValue
+        // What older files say is of no use there.
+        if kind.isRecurrent { self.rate = line.double("input_rate") ?? 0 }
+        recurrentRate = line.double("recurrent_rate") ?? recurrentRate
         self.name = name
     }
 }

@@ -13,6 +13,7 @@ final class Recurrent: Operation {
     private let givesAll: Bool
     private let isReversed: Bool
     private let hasBias: Bool
+    private let stream: UInt64
     /// Whether the last states are further rows of what comes out.
     private let givesStates: Bool
     /// Whether its first states are inputs, and the last one is a mask.
@@ -24,14 +25,17 @@ final class Recurrent: Operation {
     /// - Parameter inputs: the sequence's shape, those of the states before its first step, where they are not zeros, and that
     ///   of its mask, where it has one.
     init(
-        _ cell: RecurrentCell, _ layer: Layer, inputs: [Shape], isMasked: Bool, _ subject: String
+        _ cell: RecurrentCell, _ layer: Layer, inputs: [Shape], isMasked: Bool, stream: Int, _ subject: String
     ) throws(MartletError) {
         let input = inputs[0]
         guard input.rank == 2 else {
             throw MartletError(.shape, "\(subject)'s input is \(input); expected (steps, features)")
         }
         self.layer = layer
-        shape = RecurrentShape(cell, steps: input[0], features: input[1], units: layer.units)
+        shape = RecurrentShape(
+            cell, steps: input[0], features: input[1], units: layer.units, dropsInputs: layer.rate > 0,
+            dropsStates: layer.recurrentRate > 0)
+        self.stream = UInt64(stream)
         kernel = try Shape([input[1], shape.gates], "\(subject)'s kernel")
         recurrentKernel = try Shape([layer.units, shape.gates], "\(subject)'s recurrent kernel")
         bias = try Shape((shape.joined == shape.gates ? [] : [2]) + [shape.gates], "\(subject)'s bias")
@@ -97,7 +101,8 @@ final class Recurrent: Operation {
         return unsafe Recurrence(
             shape, batch: pass.batch, activation: layer.activation, gateActivation: layer.recurrentActivation,
             slope: Float(layer.slope), givesAll: givesAll, turnsOutput: layer.flags.contains(.inputOrder),
-            outputRows: output.elementCount / shape.units, isMasked: isMasked, hidesOutput: layer.flags.contains(.zeroHidden), memory: pass.saved,
+            outputRows: output.elementCount / shape.units, isMasked: isMasked, hidesOutput: layer.flags.contains(.zeroHidden), isTraining: pass.isTraining,
+            memory: pass.saved,
             stateBias: bias.map { unsafe UnsafePointer($0 + shape.gates + shape.joined) })
     }
 
@@ -132,7 +137,8 @@ final class Recurrent: Operation {
                     rows: count, width: shape.features, from: pass.input + inOrder, fromStride: step,
                     to: recurrence.inputs + inSteps, toStride: stride))
         }
-        let stateCount = unsafe pass.batch * shape.units
+        if unsafe pass.isTraining { unsafe drop(pass, recurrence) }
+        let stateCount = unsafe recurrence.stateCount
         for state in 0..<shape.cell.states {
             let before = unsafe recurrence.before(state)
             if readsStates {
@@ -179,6 +185,39 @@ final class Recurrent: Operation {
         }
     }
 
+    /// Draws what is dropped, of each sample the same at all steps, and drops it of what is read.
+    private func drop(_ pass: ForwardPass, _ recurrence: Recurrence) {
+        let key = unsafe pass.key(stream)
+        if shape.dropsInputs {
+            unsafe draw(pass, layer.rate, key, recurrence.inputFactors, count: pass.batch * shape.features)
+            unsafe dropInputs(pass, recurrence)
+        }
+        if shape.dropsStates {
+            // Another key, by the first digits of the root of 2.
+            unsafe draw(
+                pass, layer.recurrentRate, key &+ 0x6A09_E667_F3BC_C908, recurrence.stateFactors,
+                count: recurrence.stateCount)
+        }
+    }
+
+    private func draw(
+        _ pass: ForwardPass, _ rate: Double, _ key: UInt64, _ factors: UnsafeMutablePointer<Float>, count: Int
+    ) {
+        unsafe factors.update(repeating: 1, count: count)
+        unsafe pass.execution.run(
+            DropoutRequest(count: count, rate: Float(rate), key: key, step: pass.step, x: factors, y: factors))
+    }
+
+    /// Multiplies what is read at each step, or its gradient.
+    private func dropInputs(_ pass: ForwardPass, _ recurrence: Recurrence) {
+        let count = unsafe pass.batch * shape.features
+        for step in 0..<shape.steps {
+            let place = unsafe recurrence.inputs + step * count
+            unsafe pass.execution.run(
+                CombinationRequest(.product, count: count, place, recurrence.inputFactors, out: place))
+        }
+    }
+
     /// Calls `body` with each state that is a row of the output by itself: where the first sample's lies in an array like the
     /// output, and how far the next is. The state is the only row, or the first, where the steps' are not given.
     private func forEachState(
@@ -222,6 +261,7 @@ final class Recurrent: Operation {
                 left: Factor(base: recurrence.gates, rowStride: shape.gates, columnStride: 1),
                 right: Factor(base: forward.parameters, rowStride: 1, columnStride: shape.gates),
                 out: recurrence.inputs, outStride: shape.features))
+        if unsafe forward.isTraining && shape.dropsInputs { unsafe dropInputs(forward, recurrence) }
         unsafe forEachRun(of: forward.batch) { count, inOrder, step, inSteps, stride in
             unsafe execution.run(
                 RowCopyRequest(
@@ -244,13 +284,13 @@ final class Recurrent: Operation {
                     right: Factor(base: gradient, rowStride: row, columnStride: 1), out: out, outStride: all))
         }
         unsafe multiply(recurrence.inputs, shape.features, recurrence.gates, all, all, to: out)
-        unsafe multiply(recurrence.states, units, recurrence.gates, all, joined, to: second(out))
+        unsafe multiply(recurrence.leftStates, units, recurrence.gates, all, joined, to: second(out))
         let bias = unsafe third(out)
         if let bias = unsafe bias {
             unsafe execution.columnSums(rows: recurrence.rows, columns: all, x: recurrence.gates, out: bias)
         }
         if joined == all { return }
-        unsafe multiply(recurrence.states, units, recurrence.kept, units, units, to: second(out) + joined)
+        unsafe multiply(recurrence.leftStates, units, recurrence.kept, units, units, to: second(out) + joined)
         if let bias = unsafe bias {
             unsafe (bias + all).update(from: bias, count: joined)
             unsafe execution.columnSums(

@@ -253,9 +253,9 @@ def sequence_values() -> Iterator[Value]:
         yield from of_kind(kind, "groups", (*BELOW_ONE, (1 << 20) + 1, "(int64_t)1 << 62"), "ARGUMENT", kept)
         yield from of_kind(kind, "groups", (1, 1 << 20), "SHAPE", kept)
         yield from of_kind(kind, "groups", (*BELOW_ONE, 1 << 20), "SHAPE")
-        yield from of_kind(kind, "flags", ("524288u", "1048576u", "1573504u"), "SHAPE")
-        for count, status in ((2, "ARGUMENT" if kind == "LSTM" else "SHAPE"), (3, "SHAPE"), (4, "ARGUMENT")):
-            status = "ARGUMENT" if count > 2 and kind != "LSTM" else status
+        yield from of_kind(kind, "flags", ("524288u", "1048576u", "1572992u"), "SHAPE")
+        for count in (2, 3, 4):
+            status = "SHAPE" if count <= (3 if kind == "LSTM" else 2) else "ARGUMENT"
             more = f"memset(a->inputs, 0, sizeof *a->inputs * {count}); a->input_count = {count};"
             yield f"{kind} of {count} nodes", f"make_layer(&w->m, MARTLET_LAYER_{kind}); {more}", status
         yield from of_kind(kind, "flags", (f"{order + zero + all_steps + backward}u",), "SHAPE")
@@ -271,6 +271,9 @@ def sequence_values() -> Iterator[Value]:
             yield from of_kind(kind, field, (3, 4, 7, 12), "UNSUPPORTED")
             yield from of_kind(kind, field, (0, 1, 2, 5, 6, 8, 13), "SHAPE")
         yield from of_kind(kind, "recurrent_initializer", (-1, 20, *INT32), "ARGUMENT")
+        for field in ("rate", "recurrent_rate"):
+            yield from of_kind(kind, field, ("NAN", "-0.1", "-INFINITY", *TOO_NEAR_ONE), "ARGUMENT")
+            yield from of_kind(kind, field, ("0.0", "0.999", "5e-324"), "SHAPE")
         yield from of_kind(kind, "recurrent_value", ("NAN", "INFINITY", "0.0", "-1.0", "1e39"), "ARGUMENT")
         yield from of_kind(kind, "slope", NO_NUMBERS, "ARGUMENT", "a->layer->recurrent_activation = 2;")
     flat = "a->model = w->m.flat;"

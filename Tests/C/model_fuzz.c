@@ -153,11 +153,11 @@ static double loss_at(martlet_model *model, float *parameters, const float *valu
     return result.loss;
 }
 
-/* How far the loss's slope along a direction of length 1 is from the gradient's word for it, by the best of three
+/* How far the loss's slope along a direction of length 1 is from the gradient's word for it, by the best of four
  * widths: a wide one for slopes that rounding drowns, a narrow one where a kink is near. */
 static double miss(martlet_model *model, float *parameters, const float *start, float *moved, int64_t count, const double *direction, double along,
                    const martlet_array *x, const martlet_array *y) {
-    static const double widths[] = {0.01, 0.03, 0.002};
+    static const double widths[] = {0.01, 0.03, 0.002, 0.0003};
     double best = INFINITY;
     for (int width = 0; width < LENGTH(widths); width++) {
         double sides[2];

@@ -36,7 +36,7 @@ static void fields(void) {
         if (is_recurrent) {
             given.units = 5, given.flags |= MARTLET_RETURN_SEQUENCES | MARTLET_GO_BACKWARDS | MARTLET_INPUT_ORDER | MARTLET_ZERO_HIDDEN | MARTLET_RETURN_STATE | MARTLET_STATEFUL, given.groups = 3, given.activation = MARTLET_ACTIVATION_ELU;
             given.recurrent_activation = MARTLET_ACTIVATION_HARD_SIGMOID;
-            given.recurrent_initializer = MARTLET_INITIALIZER_CONSTANT, given.recurrent_value = -0.5;
+            given.recurrent_initializer = MARTLET_INITIALIZER_CONSTANT, given.recurrent_value = -0.5, given.rate = 0.25, given.recurrent_rate = 0.75;
         }
         if (kind == MARTLET_LAYER_RESHAPE) given.rank = 3, given.sizes[0] = 2, given.sizes[1] = -1, given.sizes[2] = 3;
         if (kind == MARTLET_LAYER_RESCALING) given.scale = 0.1, given.offset = -7;

@@ -94,6 +94,18 @@ extension GraphTests {
             try model.add(layer(.add), inputs: [simple, states[0]])
             try model.add(.dense(3))
         },
+        Case("recurrent layers that drop, by step and by sample", [5, 4]) { model in
+            func cell(_ kind: LayerKind, _ flags: LayerFlags) -> Layer {
+                layer(kind) { ($0.units, $0.flags, $0.rate, $0.recurrentRate) = (7, flags, 0.3, 0.4) }
+            }
+            let start = try model.add(.dense(6, activation: .tanh))
+            let first = try model.add(cell(.gru, []), inputs: [start])
+            try model.add(cell(.lstm, .returnSequences), inputs: [start, first, first])
+            let both = try model.add(cell(.gru, [.returnSequences, .goBackwards]))
+            let last = try model.add(cell(.simpleRNN, []), inputs: [both, first])
+            try model.add(layer(.add), inputs: [last, first])
+            try model.add(.dense(3))
+        },
         Case("products") { model in
             let start = try model.add(.dense(6))
             let gate = try model.add(.dense(6, activation: .sigmoid), inputs: [0])

@@ -93,7 +93,10 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  *                        that resets, as cuDNN has it
  * SIMPLE_RNN             likewise, h = activation(x kernel + h recurrent_kernel + bias)
  *                        Of LSTM, GRU and SIMPLE_RNN the h, and of LSTM the m, before the first step are zeros, or what further
- *                        nodes that they read give: units numbers each
+ *                        nodes that they read give: units numbers each. In training they read x, and multiply h with
+ *                        recurrent_kernel, where rate and recurrent_rate say so with some elements 0 and the others
+ *                        divided by 1 - rate, by numbers that each sample has drawn once for all steps. Gal, Ghahramani: A
+ *                        theoretically grounded application of dropout in recurrent neural networks. NeurIPS 2016
  * MASKING                y = x, over sequences, with zeros where all features of a step are offset: such steps are hidden
  *                        from the layers behind. A hidden step leaves h and m as they are. Of what reads a sequence with
  *                        hidden steps the recurrent layers and ATTENTION read which are; DENSE, ACTIVATION, DROPOUT,
@@ -285,7 +288,8 @@ typedef struct martlet_layer {
     int32_t rank;               /* INPUT, RESHAPE, PERMUTE, OWN: how many sizes follow */
     int64_t sizes[8];           /* INPUT: a sample's; RESHAPE: the output's, one may be -1 for what is left; PERMUTE: the
                                    input's dimension, from 0, that each of the output's is; OWN: the output's */
-    double rate;                /* DROPOUT: 0.5, ATTENTION: 0; 0 <= rate < 1. GAUSSIAN_NOISE: 0.5; 0 or more */
+    double rate;                /* DROPOUT: 0.5; ATTENTION: 0; LSTM, the part of x: 0; 0 <= rate < 1. GAUSSIAN_NOISE: 0.5; 0
+                                   or more */
     double slope;               /* LEAKY_RELU: 0.01; 0 or more */
     double momentum;            /* BATCH_NORM: 0.99; 0 <= momentum <= 1 */
     double epsilon;             /* BATCH_NORM, LAYER_NORM, GROUP_NORM: 1e-3; RMS_NORM: 1e-6; more than 0 */
@@ -308,6 +312,7 @@ typedef struct martlet_layer {
     int32_t recurrent_activation;  /* LSTM: s, SIGMOID, or another as for activation; not of SIMPLE_RNN */
     int32_t recurrent_initializer; /* LSTM: how recurrent_kernel starts: MARTLET_INITIALIZER_ORTHOGONAL */
     double recurrent_value;        /* the value beside it: 1 */
+    double recurrent_rate;         /* LSTM: the part of h that training drops: 0; 0 <= recurrent_rate < 1 */
 } martlet_layer;
 
 /* Fills *out_layer with a kind's defaults; writes struct_size bytes and none past them. Fails with NULL,

@@ -41,7 +41,8 @@ def objects() -> list[Any]:
         "InputLayer": ((2,),), "DepthwiseConv2D": (3,), "Embedding": (3, 2), "GaussianNoise": (0.1,),
         "RandomCrop": (2, 2), "RandomTranslation": (1, 1, "constant", "nearest"), "Rescaling": (2.0,),
         "CSVLogger": ("c",), "BackupAndRestore": ("b",), "Hashing": (3,), "LSTM": (2,),
-        "GRU": (2,), "SimpleRNN": (2,),
+        "GRU": (2,), "SimpleRNN": (2,), "Bidirectional": (nn.LSTM(2),), "MultiHeadAttention": (1, 2),
+        "PositionEmbedding": (2,),
     }  # fmt: skip
     start = nn.Input((2,))
     needed["Model"] = (start, nn.Dense(1)(start))

@@ -270,8 +270,6 @@ def test_a_sample_of_nans_is_its_own(kind: str) -> None:
 # ---- what is refused ----
 
 UNSUPPORTED: list[tuple[Callable[[], Any], str]] = [
-    (lambda: nn.LSTM(3, dropout=0.5), "dropout of .* is 0.5, which is not served; wanted 0.0"),
-    (lambda: nn.GRU(3, recurrent_dropout=0.5), "recurrent_dropout of .* is 0.5"),
     (lambda: nn.GRU(3, reset_after=False), "reset_after of .* is False, which is not served; wanted True"),
     (lambda: nn.LSTM(3, recurrent_regularizer="l2"), "recurrent_regularizer of .* is 'l2'"),
     (lambda: nn.Sequential([nn.Input((4, 3)), nn.LSTM(3, activation="gelu")]), "activation of layer 'lstm' is gelu"),
@@ -286,6 +284,12 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: nn.SimpleRNN(2, unit_forget_bias=True), TypeError, "unit_forget_bias"),
     (lambda: nn.Sequential([nn.Input((4,)), nn.LSTM(2)]), martlet.ShapeError, "wanted sequences"),
     (lambda: nn.Sequential([nn.Input((4, 3, 2)), nn.GRU(2)]), martlet.ShapeError, "wanted sequences"),
+    (lambda: nn.LSTM(2, dropout="much"), martlet.DTypeError, "dropout of .* is 'much'"),  # type: ignore[arg-type]
+    (
+        lambda: nn.Sequential([nn.Input((4, 3)), nn.GRU(2, recurrent_dropout=1)]),
+        martlet.ArgumentError,
+        "recurrent_dropout of layer 'gru' is 1.0",
+    ),
     (
         lambda: nn.Sequential([nn.Input((4, 3)), nn.LSTM(2, bias_initializer="orthogonal")]),
         martlet.ArgumentError,

@@ -218,6 +218,7 @@ class Layer(Structure):
         ("recurrent_activation", c_int32),
         ("recurrent_initializer", c_int32),
         ("recurrent_value", c_double),
+        ("recurrent_rate", c_double),
     ]
 
 

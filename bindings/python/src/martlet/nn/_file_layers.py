@@ -192,6 +192,8 @@ def _recurrent(kind: Any) -> Any:
             return_sequences=bool(flags & _ffi_models.RETURN_SEQUENCES),
             go_backwards=bool(flags & _ffi_models.GO_BACKWARDS),
             stateful=bool(flags & _ffi_models.STATEFUL),
+            dropout=line["rate"],
+            recurrent_dropout=line["recurrent_rate"],
             **fields,
         )
         if flags & _ffi_models.STATEFUL:

@@ -24,8 +24,7 @@ _UNSERVED = (
 )  # fmt: skip
 # Of Keras's switches the settings that say nothing of what is computed, or ask for what is not there.
 ONLY = {
-    "dropout": (0.0,), "recurrent_dropout": (0.0,), "unroll": (False, True), "use_cudnn": ("auto", False, True),
-    "implementation": (1, 2),
+    "unroll": (False, True), "use_cudnn": ("auto", False, True), "implementation": (1, 2),
 }  # fmt: skip
 
 
@@ -33,7 +32,10 @@ class Recurrent(Layer):
     """A layer over a sequence: (steps, features) becomes (units,), the state behind the last step, or (steps, units).
     Not for use by itself."""
 
-    _words = Layer._words | {"recurrent_value": "recurrent_initializer", "groups": "batch_size"}
+    _words = Layer._words | {
+        "recurrent_value": "recurrent_initializer", "groups": "batch_size", "rate": "dropout",
+        "recurrent_rate": "recurrent_dropout",
+    }  # fmt: skip
     _reads_any = True
     _kind: ClassVar[int]
     # What a step hands to the next, by the names of the nodes that give it.
@@ -42,7 +44,8 @@ class Recurrent(Layer):
 
     def _take_options(
         self, units: int, activation: str | None, use_bias: bool, initial: tuple[Any, Any, Any], penalty: Any,
-        return_sequences: bool, return_state: bool, go_backwards: bool, stateful: bool, others: dict[str, Any],
+        return_sequences: bool, return_state: bool, go_backwards: bool, stateful: bool, dropout: float,
+        recurrent_dropout: float, others: dict[str, Any],
     ) -> None:  # fmt: skip
         self.units = _arguments.integer(units, f"units of {self}")
         self.activation = activations.get(activation, f"activation of {self}")
@@ -57,6 +60,8 @@ class Recurrent(Layer):
         self.go_backwards = _arguments.flag(go_backwards, f"go_backwards of {self}")
         self.stateful = _arguments.flag(stateful, f"stateful of {self}")
         self._batch: int | None = None
+        self.dropout = _arguments.real(dropout, f"dropout of {self}")
+        self.recurrent_dropout = _arguments.real(recurrent_dropout, f"recurrent_dropout of {self}")
         for given, value in others.items():
             if given in self._only and value not in self._only[given]:
                 raise UnsupportedError(
@@ -195,6 +200,8 @@ class Recurrent(Layer):
             slope=activations.SLOPE,
             recurrent_initializer=self.recurrent_initializer.number,
             recurrent_value=self.recurrent_initializer.value,
+            rate=self.dropout,
+            recurrent_rate=self.recurrent_dropout,
             **fields,
         )
 

@@ -57,10 +57,12 @@ class LSTM(Recurrent):
     stateful                 whether a batch begins with the states that the one before has left, sample by sample, when
                              it trains, evaluates and predicts, until reset_states(). Batches are of as many samples as
                              Input(batch_shape=) says: ShapeError else; and one thread at a time predicts: BusyError
+    dropout                  the part of the features that a step in training reads as zeros, the others divided by what
+                             is left, drawn once for each sample and all its steps
+    recurrent_dropout        the same of the state, where it is multiplied with recurrent_kernel: for all gates the same
     trainable                as Layer's
-    others                   Keras's arguments. dropout and recurrent_dropout raise UnsupportedError where they are set,
-                             regularizers and constraints where they are not None; unroll, use_cudnn and implementation
-                             change nothing
+    others                   Keras's arguments. Regularizers and constraints raise UnsupportedError where they are not
+                             None; unroll, use_cudnn and implementation change nothing
 
     layer(x, initial_state=[h, c]) begins with states that other nodes give: of GRU and SimpleRNN one node.
 
@@ -88,6 +90,8 @@ class LSTM(Recurrent):
         return_state: bool = False,
         go_backwards: bool = False,
         stateful: bool = False,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         name: str | None = None,
         input_shape: Any = None,
         trainable: bool = True,
@@ -97,7 +101,7 @@ class LSTM(Recurrent):
         initial = (kernel_initializer, recurrent_initializer, bias_initializer)
         self._take_options(
             units, activation, use_bias, initial, kernel_regularizer, return_sequences, return_state, go_backwards,
-            stateful, others,
+            stateful, dropout, recurrent_dropout, others,
         )  # fmt: skip
         self.recurrent_activation = activations.get(recurrent_activation, f"recurrent_activation of {self}")
         self.unit_forget_bias = _arguments.flag(unit_forget_bias, f"unit_forget_bias of {self}")
@@ -139,6 +143,8 @@ class GRU(Recurrent):
         return_state: bool = False,
         go_backwards: bool = False,
         stateful: bool = False,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         name: str | None = None,
         input_shape: Any = None,
         trainable: bool = True,
@@ -148,7 +154,7 @@ class GRU(Recurrent):
         initial = (kernel_initializer, recurrent_initializer, bias_initializer)
         self._take_options(
             units, activation, use_bias, initial, kernel_regularizer, return_sequences, return_state, go_backwards,
-            stateful, others,
+            stateful, dropout, recurrent_dropout, others,
         )  # fmt: skip
         self.recurrent_activation = activations.get(recurrent_activation, f"recurrent_activation of {self}")
 
@@ -178,6 +184,8 @@ class SimpleRNN(Recurrent):
         return_state: bool = False,
         go_backwards: bool = False,
         stateful: bool = False,
+        dropout: float = 0.0,
+        recurrent_dropout: float = 0.0,
         name: str | None = None,
         input_shape: Any = None,
         trainable: bool = True,
@@ -187,5 +195,5 @@ class SimpleRNN(Recurrent):
         initial = (kernel_initializer, recurrent_initializer, bias_initializer)
         self._take_options(
             units, activation, use_bias, initial, kernel_regularizer, return_sequences, return_state, go_backwards,
-            stateful, others,
+            stateful, dropout, recurrent_dropout, others,
         )  # fmt: skip
