@@ -49,6 +49,20 @@ def test_masks_of_values_beside_kerass() -> None:
     alike(build, ids)
 
 
+def test_in_a_model_inside_another() -> None:
+    """Which predicts by itself too, and counts its weights."""
+    inside = nn.Input((4, 3))
+    layer = nn.MultiHeadAttention(2, 5)
+    inner = nn.Model(inside, nn.Dense(2)(layer(inside, inside)))
+    inputs = nn.Input((4, 3))
+    model = nn.Model(inputs, nn.Activation("linear")(inner(inputs)))
+    np.testing.assert_array_equal(inner.predict(numbers(2, 4, 3)), model.predict(numbers(2, 4, 3)))
+    lines: list[str] = []
+    model.summary(print_fn=lines.append)
+    assert lines[-1] == f"Parameters: {sum(one.size for one in model.get_weights())}, of which training changes 161"
+    assert layer(inputs, inputs).sizes == (4, 3)
+
+
 def test_rows_that_see_nothing_get_zeros() -> None:
     """And give no gradient: what is behind them is the output's bias alone."""
     inputs = nn.Input((4, 3))
@@ -239,6 +253,17 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: nn.MultiHeadAttention(2, 3, dropout=-0.1), martlet.ArgumentError, "dropout of .* is -0.1"),
     (lambda: nn.MultiHeadAttention(2, 3, attention_axes=1), martlet.UnsupportedError, "attention_axes of .* is 1"),
     (lambda: nn.MultiHeadAttention(2, 3)(nn.Input((4, 3))), martlet.ShapeError, "called with one node"),
+    (lambda: nn.MultiHeadAttention(1, 2**31)(one := nn.Input((4, 3)), one), martlet.ArgumentError, "num_heads times"),
+    (
+        lambda: nn.MultiHeadAttention(2, 3)(one := nn.Input((4, 3)), one, attention_mask=1),
+        martlet.UnsupportedError, "attention_mask of .* is 1",
+    ),
+    (
+        lambda: nn.MultiHeadAttention.from_config({"num_heads": 2, "key_dim": 3, "use_causal_mask": "a"})._called_with(
+            [nn.Input((4, 3))] * 2
+        ),
+        martlet.DTypeError, "use_causal_mask of .* is 'a'",
+    ),
     (
         lambda: nn.MultiHeadAttention(2, 3)(nn.Input((4,)), nn.Input((4, 3))), martlet.ShapeError, "wanted sequences",
     ),

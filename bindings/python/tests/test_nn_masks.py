@@ -281,8 +281,17 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     ),
     (lambda: nn.Bidirectional(nn.Dense(3)), martlet.DTypeError, "wanted an LSTM"),  # type: ignore[arg-type]
     (lambda: nn.Bidirectional(nn.LSTM(3), "max"), martlet.ArgumentError, "merge_mode of .* is 'max'"),
-    (lambda: nn.Bidirectional(nn.LSTM(3, go_backwards=True)), martlet.DTypeError, "wanted False"),
-    (lambda: nn.Bidirectional(nn.LSTM(3), backward_layer=nn.LSTM(3)), martlet.DTypeError, "wanted True"),
+    (lambda: nn.Bidirectional(nn.LSTM(3, go_backwards=True)), martlet.ArgumentError, "wanted False"),
+    (lambda: nn.Bidirectional(nn.LSTM(3), backward_layer=nn.LSTM(3)), martlet.ArgumentError, "wanted True"),
+    (
+        lambda: nn.Bidirectional(
+            nn.LSTM(3), backward_layer=nn.LSTM(3, go_backwards=True, return_sequences=True)
+        ),
+        martlet.ArgumentError,
+        "wanted one return_sequences",
+    ),
+    (lambda: nn.Bidirectional.from_config({"layer": {"class_name": []}}), martlet.DTypeError, "layer|initializer"),
+    (lambda: nn.Dense.from_config({"units": 3, "use_causal_mask": True}), martlet.ArgumentError, "Dense has not"),
     (
         lambda: nn.Sequential([
             nn.Input((4, 3)), nn.Bidirectional(nn.LSTM(3), "sum", backward_layer=nn.LSTM(2, go_backwards=True)),
@@ -305,6 +314,33 @@ def test_bidirectional_is_one_layer() -> None:
     model = nn.Sequential([nn.Input((7, 3)), layer])
     assert layer.count_params() == 2 * (3 * 16 + 4 * 16 + 16)
     assert [name.rpartition("/")[0] for name in layer.weight_names] == ["both_forward"] * 3 + ["both_backward"] * 3
-    model.summary()
+    lines: list[str] = []
+    model.summary(print_fn=lines.append)
+    assert lines[-1] == f"Parameters: {layer.count_params()}, of which training changes {layer.count_params()}"
     with pytest.raises(martlet.OrderError):
         nn.Sequential([nn.Input((7, 3)), layer])
+
+
+def test_bidirectional_has_layers_of_its_own(tmp_path: Path) -> None:
+    """Those that it was given are free for others; its own are in its model, and trained as they say."""
+    given = nn.LSTM(4)
+    layer = nn.Bidirectional(given, backward_layer=nn.GRU(4, go_backwards=True))
+    model = nn.Sequential([nn.Input((7, 3)), layer, nn.Dense(2)])
+    assert nn.Sequential([nn.Input((7, 3)), given]).count_params() == 4 * (3 + 4 + 1) * 4
+    with pytest.raises(martlet.OrderError, match="units of .* was read"):
+        layer.layer.units = 5
+    layer.layer.trainable = False
+    model.compile("sgd", "mse")
+    before = model.get_weights()
+    model.fit(steps(), numbers(9, 2), verbose=0)
+    moved = [not (one == other).all() for one, other in zip(before, model.get_weights(), strict=True)]
+    assert moved == [False] * 3 + [True] * 5
+    assert [len(layer.non_trainable_weights), len(layer.trainable_weights)] == [3, 3]
+    lines: list[str] = []
+    model.summary(print_fn=lines.append)
+    assert lines[-1].endswith(f"of which training changes {model.count_params() - 4 * (3 + 4 + 1) * 4}")
+    layer.layer.trainable = True
+    model.save(tmp_path / "model")
+    loaded = nn.load_model(tmp_path / "model")
+    assert not loaded.layers[0].layer.trainable
+    np.testing.assert_array_equal(loaded.predict(steps()), model.predict(steps()))

@@ -110,13 +110,15 @@ def layer_of(kind: type[Layer], config: Any) -> Layer:
     known = inspect.signature(kind).parameters
     others = {name: given.pop(name) for name in _LATER if name not in known and name in given}
     for name, value in given.items():
-        if isinstance(value, Mapping) and value.get("class_name") in _CLASSES:
+        if isinstance(value, Mapping) and value.get("class_name") in [*_CLASSES]:
             given[name] = entry_of(value)
         elif isinstance(value, Mapping):
             kind_of = regularizers if regularizers.is_one(value) else initializers
             given[name] = kind_of.deserialize(value, name)
     layer = kind(**given)
     for name, value in others.items():
+        if not hasattr(layer, name):
+            raise ArgumentError(f"config has {name}, which {kind.__name__} has not; wanted what get_config gave")
         setattr(layer, name, value)
     return layer
 

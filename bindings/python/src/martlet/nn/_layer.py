@@ -173,6 +173,10 @@ class Layer(ABC):
         self._built, self._node, self._output_shape = built, node, output_shape
         self._laid_trainable = self._trainable
 
+    def _is_as_laid(self) -> bool:
+        """Whether what is trained is what was when it took its place."""
+        return self._laid_trainable == self._trainable
+
     def _unsettle(self) -> None:
         """Forgets a model that could not be built."""
         self._built = self._output_shape = None
@@ -236,8 +240,17 @@ class Layer(ABC):
             raise OrderError(f"{self} has no shape yet: give the model's first layer input_shape=, or fit")
         return (None, *self._output_shape)
 
-    def _described(self) -> Described:
-        return self._place().model.node(self._node)
+    def _weighted_nodes(self) -> list[int]:
+        """The nodes that have its weights."""
+        return [self._node]
+
+    def _trained(self) -> list[bool]:
+        """Of each of these whether training changes what it has."""
+        return [self._trainable for _ in self._weighted_nodes()]
+
+    def _described(self) -> list[Described]:
+        model = self._place().model
+        return [model.node(node) for node in self._weighted_nodes()]
 
     @property
     @early
@@ -257,8 +270,7 @@ class Layer(ABC):
 
     def count_params(self) -> int:
         """Elements of its weights, those that training leaves alone among them."""
-        node = self._described()
-        return node.parameter_count + node.statistics_count
+        return sum(node.parameter_count + node.statistics_count for node in self._described())
 
     @property
     @early
@@ -300,7 +312,8 @@ class Layer(ABC):
                 array[...] = value
 
     def _views(self) -> list[tuple[View, NDArray]]:
-        return self._views_in(self._place(), self._node)
+        built = self._place()
+        return [pair for node in self._weighted_nodes() for pair in self._views_in(built, node)]
 
     def _views_in(self, built: Built, node: int) -> list[tuple[View, NDArray]]:
         """The weights that a node of its has in a model."""

@@ -272,13 +272,13 @@ class Network(Weights):
             if not layer._is_input:
                 views = [pair for node in self._copy.laid[id(layer)] for pair in layer._views_in(self._copy, node)]
                 for (_, array), (_, weight) in zip(views, layer._views(), strict=True):
-                    array[...] = weight
+                    array[...] = weight.reshape(array.shape)
         return self._copy
 
     def _lay_again(self) -> None:
         """A new native model with the weights of the old one, where layers' trainable has been set."""
         old = self._built
-        if old is None or all(layer._laid_trainable == layer.trainable for layer in self._leaves()):
+        if old is None or all(layer._is_as_laid() for layer in self._leaves()):
             return
         if old.is_finished:
             for layer in self._leaves():

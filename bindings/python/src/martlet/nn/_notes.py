@@ -109,6 +109,9 @@ def _of_graph(config: dict[str, Any], entry: Any) -> dict[str, Any]:
             arguments["trainable"] = entry._laid_trainable
         for name in ("mean", "factor"):
             arguments.pop(name, None)
+        if isinstance(entry, Bidirectional):
+            for name in arguments.keys() & {"layer", "backward_layer"}:
+                _of_graph(arguments[name], getattr(entry, name))
     else:
         for inner, layer in zip(arguments["layers"], entry.layers, strict=True):
             _of_graph(inner, layer)

@@ -34,7 +34,7 @@ def summary(name: str, entries: list[Any], reads: dict[Any, list[str]], print_fn
 def _counts(leaves: list[Layer]) -> str:
     trained = fixed = 0
     for layer in leaves:
-        node = layer._described()
-        trained += node.parameter_count if layer.trainable else 0
-        fixed += node.statistics_count + (0 if layer.trainable else node.parameter_count)
+        for node, is_trained in zip(layer._described(), layer._trained(), strict=True):
+            trained += node.parameter_count if is_trained else 0
+            fixed += node.statistics_count + (0 if is_trained else node.parameter_count)
     return f"{trained + fixed:,}, of which training changes {trained:,}"

@@ -18,6 +18,8 @@ _UNSERVED = (
     "output_shape", "attention_axes", "flash_attention", "seed", "kernel_regularizer", "bias_regularizer",
     "activity_regularizer", "kernel_constraint", "bias_constraint",
 )  # fmt: skip
+# Of a call.
+_UNSERVED_THERE = ("query_mask", "value_mask", "key_mask", "attention_mask", "return_attention_scores", "training")
 _PARTS = ("query", "key", "value")
 
 
@@ -37,14 +39,18 @@ class MultiHeadAttention(Layer):
 
     layer(query, value, key=None, use_causal_mask=False): nodes of sequences, (steps, features) and (places, features);
     key None is value. With use_causal_mask a step sees no places behind its own. Of what a mask hides in value nothing
-    is taken; a step that sees nothing gets zeros (Keras: the mean of all). It gives (steps, features of query).
+    is taken; a step that sees nothing gets zeros (Keras: the mean of all). What a mask hides in query sees as others do
+    (Keras: nothing), and is hidden in what this gives, (steps, features of query). Keras's other arguments of calls
+    raise UnsupportedError.
 
     Weights: of query, key and value a kernel, (features, heads, dim), and a bias, (heads, dim); of the output a kernel,
     (heads, value_dim, features), and a bias, (features,).
     """
 
     _merges = True
-    _words = Layer._words | {"groups": "num_heads", "rate": "dropout"}
+    _words = Layer._words | {
+        "groups": "num_heads", "rate": "dropout", "units": "num_heads times key_dim or value_dim"
+    }  # fmt: skip
 
     def __init__(
         self,
@@ -72,8 +78,11 @@ class MultiHeadAttention(Layer):
         self.bias_initializer = initializers.get(bias_initializer, f"bias_initializer of {self}")
         self.use_causal_mask = False
 
-    def __call__(self, query: Any, value: Any = None, key: Any = None, use_causal_mask: bool = False) -> Node:
+    def __call__(  # type: ignore[override]  # the names are Keras's
+        self, query: Any, value: Any = None, key: Any = None, *, use_causal_mask: bool = False, **others: Any
+    ) -> Node:
         """What it gives for nodes. Raises as Layer's."""
+        unserved(self, {name: None if given is False else given for name, given in others.items()}, _UNSERVED_THERE)
         if value is None:
             raise ShapeError(f"{self!r} was called with one node; wanted a query and a value")
         causal = _arguments.flag(use_causal_mask, f"use_causal_mask of {self!r}")
@@ -81,7 +90,8 @@ class MultiHeadAttention(Layer):
             raise ArgumentError(
                 f"use_causal_mask of {self!r} is {causal}, and was not in a call before; wanted one for all"
             )
-        self.use_causal_mask = causal
+        if not self._called:
+            self.use_causal_mask = causal
         return self._called_with([query, value, *([] if key is None else [key])])
 
     def _lay(self, graph: Graph, name: str) -> int:
@@ -102,7 +112,8 @@ class MultiHeadAttention(Layer):
             nodes.append(self._dense(graph, part, self.num_heads * dim))
             given.append(graph.place)
         graph.places = given
-        flags = _ffi_models.CAUSAL if self.use_causal_mask else 0
+        is_causal = _arguments.flag(self.use_causal_mask, f"use_causal_mask of layer {name!r}")
+        flags = _ffi_models.CAUSAL if is_causal else 0
         graph.add(_ffi_models.LAYER_ATTENTION, hidden[3], groups=self.num_heads, flags=flags, rate=self.dropout)
         self._dense(graph, name, features)
         return nodes[0]
@@ -122,13 +133,13 @@ class MultiHeadAttention(Layer):
     def _hidden_names(self, name: str) -> list[str]:
         return [*(f"{name}_{part}" for part in _PARTS), f"{name}_weights"]
 
-    def _nodes(self) -> list[int]:
+    def _weighted_nodes(self) -> list[int]:
         return [self._node, self._node + 1, self._node + 2, self._node + 4]
 
     def _views(self) -> list[tuple[View, NDArray]]:
         found = []
         place = self._place()
-        for part, node in enumerate(self._nodes()):
+        for part, node in enumerate(self._weighted_nodes()):
             for view, array in place.views(node):
                 sizes: tuple[int, ...] = array.shape
                 if part < 3:
@@ -137,10 +148,6 @@ class MultiHeadAttention(Layer):
                     sizes = (self.num_heads, -1, sizes[-1])
                 found.append((view, array.reshape(sizes)))
         return found
-
-    def count_params(self) -> int:
-        model = self._place().model
-        return sum(model.node(node).parameter_count for node in self._nodes())
 
     def _further_config(self) -> dict[str, Any]:
         return {"use_causal_mask": self.use_causal_mask}

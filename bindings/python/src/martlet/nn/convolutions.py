@@ -9,10 +9,8 @@ from typing import Any
 
 from martlet import _arguments, _ffi_models
 from martlet._errors import UnsupportedError
-from martlet._model import View
 from martlet.nn import _formats, activations, initializers, regularizers
 from martlet.nn._laying import Graph
-from martlet.nn._matching import NDArray
 from martlet.nn.basic import activated, unserved, weighted
 from martlet.nn.images import ImageLayer, padded
 
@@ -184,11 +182,8 @@ class SeparableConv2D(Convolution):
     def _hidden_names(self, name: str) -> list[str]:
         return [f"{name}_depthwise"]
 
-    def _views(self) -> list[tuple[View, NDArray]]:
-        return [*self._place().views(self._node - 1), *super()._views()]
-
-    def count_params(self) -> int:
-        return super().count_params() + self._place().model.node(self._node - 1).parameter_count
+    def _weighted_nodes(self) -> list[int]:
+        return [self._node - 1, self._node]
 
 
 class Conv2DTranspose(Convolution):

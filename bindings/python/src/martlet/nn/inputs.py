@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _arguments, _ffi_models
+from martlet import _arguments
 from martlet._errors import ArgumentError, DTypeError, OrderError
 from martlet._model import Node as Described
 from martlet._model import View
@@ -47,8 +47,11 @@ class InputLayer(Layer):
     def output_shape(self) -> tuple[int | None, ...]:
         return (None, *self.shape)
 
-    def _described(self) -> Described:
-        return Described(str(self.name), _ffi_models.LAYER_INPUT, _open.at(self.shape), 0, 0)
+    def _weighted_nodes(self) -> list[int]:
+        return []
+
+    def _described(self) -> list[Described]:
+        return []
 
     def _views(self) -> list[tuple[View, NDArray]]:
         return []

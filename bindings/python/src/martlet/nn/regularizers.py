@@ -52,7 +52,7 @@ def serialize(given: Regularizer) -> dict[str, Any]:
 
 def is_one(config: Any) -> bool:
     """Whether a config is what serialize may have given."""
-    return config.get("class_name") in _KINDS
+    return config.get("class_name") in [*_KINDS]
 
 
 def deserialize(config: Any, where: str) -> Regularizer:
