@@ -11,22 +11,25 @@ func attentionWeights(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: Unsa
         let (x, y) = (request.x + row * keys, request.y + row * keys)
         let seen = request.isCausal ? min(request.first + row + 1, keys) : keys
         var index = 0
+        var shown = Floats.zero
         while index < seen {
             let count = min(seen - index, grain)
             var numbers = load(count, x + index) * request.scale
             if let mask = request.mask {
-                numbers = numbers.replacing(with: -.infinity, where: load(count, mask + index) .== 0)
+                let ones = load(count, mask + index)
+                numbers = numbers.replacing(with: -.infinity, where: ones .== 0)
+                shown += ones
             }
             store(count, numbers, to: y + index)
             index += grain
         }
         clear(y + seen, bytes: 4 * (keys - seen))
-        let top = largest(seen, y, left: seen)
-        if top == -.infinity {
+        // Not the largest says so: NaN is none.
+        if request.mask != nil && sum(shown) == 0 {
             clear(y, bytes: 4 * seen)
             continue
         }
-        let factor = 1 / exponentials(seen, y, less: top, to: y)
+        let factor = 1 / exponentials(seen, y, less: largest(seen, y, left: seen), to: y)
         index = 0
         while index < seen {
             let count = min(seen - index, grain)

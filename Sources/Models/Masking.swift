@@ -78,8 +78,8 @@ extension Layer {
 extension LayerKind {
     /// What becomes of a mask that comes with what a layer reads.
     enum MaskUse {
-        /// Read and handed on; handed on; of several handed on where it is the same; of values read, and of queries handed on;
-        /// read and dropped; dropped, as by Keras's layer; and what Keras's layer does with it is not there.
+        /// Read and handed on; handed on; of several handed on where it is the same; of keys and values read, and of queries
+        /// handed on; read and dropped; dropped, as by Keras's layer; and what Keras's layer does with it is not there.
         case reads, passesOn, merges, attends, ends, drops, cannot
     }
 
@@ -88,9 +88,11 @@ extension LayerKind {
         case .lstm, .gru, .simpleRNN, .masking: .reads
         case .attention: .attends
         case .globalAveragePool1D: .ends
-        case .position, .dense, .activation, .dropout, .gaussianNoise, .layerNorm, .rescaling, .normalization: .passesOn
+        case .position, .dense, .activation, .dropout, .gaussianNoise, .layerNorm, .groupNorm, .rescaling,
+            .normalization:
+            .passesOn
         case .add, .multiply, .concatenate: .merges
-        case .batchNorm, .groupNorm: .cannot
+        case .batchNorm: .cannot
         default: .drops
         }
     }
@@ -120,7 +122,9 @@ extension Model {
         switch layer.kind.maskUse {
         case .reads: return (mask, layer.kind.isRecurrent && !layer.flags.contains(.returnSequences) ? nil : mask)
         case .passesOn: return (nil, mask)
-        case .attends: return (nodes[inputs[2]].mask, nodes[inputs[0]].mask)
+        case .attends:
+            let (key, value) = (nodes[inputs[1]].mask, nodes[inputs[2]].mask)
+            if key == nil || value == nil || key == value { return (value ?? key, nodes[inputs[0]].mask) }
         case .ends: return (mask, nil)
         case .drops: return (nil, nil)
         case .merges:

@@ -26,8 +26,6 @@ final class Position: Operation {
         ]
     }
 
-    override var stopsGradient: Bool { false }
-
     override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
         [CCall(.copy, reads: [], [input.elementCount], [unsafe CArray(parameters, input.elementCount)])]
     }

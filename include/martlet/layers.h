@@ -100,16 +100,17 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  * MASKING                y = x, over sequences, with zeros where all features of a step are offset: such steps are hidden
  *                        from the layers behind. A hidden step leaves h and m as they are. Of what reads a sequence with
  *                        hidden steps the recurrent layers and ATTENTION read which are; DENSE, ACTIVATION, DROPOUT,
- *                        GAUSSIAN_NOISE, LAYER_NORM, RESCALING, NORMALIZATION and POSITION hand it on, and ADD, MULTIPLY
- *                        and CONCATENATE where all nodes have the same; GLOBAL_AVERAGE_POOL1D takes the mean of steps that
- *                        are seen, 0 where none is; BATCH_NORM and GROUP_NORM fail (UNSUPPORTED); others see all steps. Of an
+ *                        GAUSSIAN_NOISE, LAYER_NORM, GROUP_NORM, RESCALING, NORMALIZATION and POSITION hand it on, and ADD,
+ *                        MULTIPLY and CONCATENATE where all nodes have the same; GLOBAL_AVERAGE_POOL1D takes the mean of
+ *                        steps that are seen, 0 where none is; BATCH_NORM fails (UNSUPPORTED); others see all steps. Of an
  *                        output with hidden steps a loss is the mean over a batch's steps that are seen, 0 of none, and a
  *                        metric that over all that a call sees
  * ATTENTION              of three nodes, queries q, keys k and values v, of sequences, whose features are those of groups heads,
  *                        one behind another: for each head y[i] = sum w[i,j] v[j], with w[i] = softmax of q[i] k[j] / sqrt n
  *                        over the places j that i sees, n features of a head: all, or up to its own (MARTLET_CAUSAL), and
- *                        none that are hidden in v; 0 where i sees none. In training w is dropped as by DROPOUT with rate.
- *                        Steps that are hidden in q are so in y. Vaswani et al.: Attention is all you need. NeurIPS 2017
+ *                        none that are hidden in k or v, where not both hide some of their own (UNSUPPORTED); 0 where i sees
+ *                        none. In training w is dropped as by DROPOUT with rate. Steps that are hidden in q see as others do,
+ *                        and are hidden in y. Vaswani et al.: Attention is all you need. NeurIPS 2017
  * POSITION               y[i] = row i of embeddings, steps x features, over sequences, whatever x is
  * CROPPING1D             a sequence without its first pads[0] and its last pads[1] steps
  * ADD, MULTIPLY          the sum, or product, of nodes of one shape, element by element
@@ -227,8 +228,8 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_NO_SCALE 2u          /* BATCH_NORM, LAYER_NORM, RMS_NORM, GROUP_NORM */
 #define MARTLET_UNBIASED_VARIANCE 4u /* BATCH_NORM: the moving variance is that of a sample, as torch's */
 #define MARTLET_COUNT_PADDING 8u     /* AVERAGE_POOL1D and 2D: as torch does by default */
-#define MARTLET_FROZEN 16u           /* DENSE, convolutions, LSTM, EMBEDDING, OWN and norms: training leaves the parameters
-                                        as they are; BATCH_NORM takes its moving statistics then, and keeps them */
+#define MARTLET_FROZEN 16u           /* DENSE, convolutions, LSTM, EMBEDDING, POSITION, OWN and norms: training leaves the
+                                        parameters as they are; BATCH_NORM takes its moving statistics then, and keeps them */
 #define MARTLET_FLIP_HORIZONTAL 32u  /* RANDOM_FLIP: left and right change places */
 #define MARTLET_FLIP_VERTICAL 64u    /* RANDOM_FLIP: top and bottom do */
 #define MARTLET_BILINEAR 2048u       /* RANDOM_TRANSLATION with pads: between pixels both count, by how near they are; else the

@@ -49,6 +49,33 @@ def test_masks_of_values_beside_kerass() -> None:
     alike(build, ids)
 
 
+def test_masks_of_keys_beside_kerass() -> None:
+    ids = words()[1:]
+
+    def build(library: Any, model: Any) -> Any:
+        given = library.Input((7,), dtype="int32")
+        keys, values = library.Embedding(30, 6, mask_zero=True)(given), library.Embedding(30, 5)(given)
+        return model(given, library.Dense(2)(library.Flatten()(library.MultiHeadAttention(2, 3)(values, values, keys))))
+
+    alike(build, ids)
+    one, other = nn.Masking()(inputs := nn.Input((4, 3))), nn.Masking(1.0)(inputs)
+    with pytest.raises(martlet.UnsupportedError, match="one for all"):
+        nn.Model(inputs, nn.MultiHeadAttention(2, 3)(inputs, one, other))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_what_is_no_number_comes_out_so(value: float) -> None:
+    """A row none of whose scores is a number is none that sees nothing."""
+    given, seen = nn.Input((4, 3)), nn.Input((5, 3))
+    for x in (seen, nn.Masking()(seen)):
+        model = nn.Model([given, seen], nn.Flatten()(nn.MultiHeadAttention(2, 3)(given, x)))
+        queries, values = numbers(2, 4, 3), numbers(2, 5, 3)
+        queries[0, 1], values[0, 3:] = value, 0
+        found = model.predict([queries, values]).reshape(2, 4, 3)
+        assert np.isnan(found[0, 1]).all()
+        assert np.isfinite(np.delete(found.reshape(8, 3), 1, 0)).all()
+
+
 def test_in_a_model_inside_another() -> None:
     """Which predicts by itself too, and counts its weights."""
     inside = nn.Input((4, 3))

@@ -47,6 +47,7 @@ def test_masks_beside_kerass(kind: str) -> None:
         layer = getattr(library, kind)
         x = library.Embedding(30, 6, mask_zero=True)(ids)
         x = library.Dropout(0.0)(library.Activation("tanh")(library.LayerNormalization()(library.Dense(5)(x))))
+        x = library.GroupNormalization(1)(x)
         all_steps = layer(5, return_sequences=True)(x)
         both = library.Concatenate()([library.Add()([x, all_steps]), x])
         backward = layer(4, go_backwards=True, return_sequences=True)(both)

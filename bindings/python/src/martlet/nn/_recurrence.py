@@ -138,8 +138,8 @@ class Recurrent(Layer):
     def _views_in(self, built: Built, node: int) -> list[tuple[View, NDArray]]:
         return [pair for pair in super()._views_in(built, node) if not _is_state(pair[0])]
 
-    def _described(self) -> Described:
-        return super()._described()._replace(statistics_count=0)
+    def _described(self) -> list[Described]:
+        return [one._replace(statistics_count=0) for one in super()._described()]
 
     def _further_config(self) -> dict[str, Any]:
         return {} if self._batch is None else {"batch_size": self._batch}

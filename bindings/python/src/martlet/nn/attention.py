@@ -38,10 +38,10 @@ class MultiHeadAttention(Layer):
                           constraints: others than None raise UnsupportedError
 
     layer(query, value, key=None, use_causal_mask=False): nodes of sequences, (steps, features) and (places, features);
-    key None is value. With use_causal_mask a step sees no places behind its own. Of what a mask hides in value nothing
-    is taken; a step that sees nothing gets zeros (Keras: the mean of all). What a mask hides in query sees as others do
-    (Keras: nothing), and is hidden in what this gives, (steps, features of query). Keras's other arguments of calls
-    raise UnsupportedError.
+    key None is value. With use_causal_mask a step sees no places behind its own. Of what a mask hides in value or key
+    nothing is taken; two masks raise UnsupportedError. A step that sees nothing gets zeros (Keras: the mean of all).
+    What a mask hides in query sees as others do (Keras: nothing), and is hidden in what this gives, (steps, features of
+    query). Keras's other arguments of calls raise UnsupportedError.
 
     Weights: of query, key and value a kernel, (features, heads, dim), and a bias, (heads, dim); of the output a kernel,
     (heads, value_dim, features), and a bias, (features,).

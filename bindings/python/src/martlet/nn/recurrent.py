@@ -19,11 +19,11 @@ class Masking(Layer):
     """Hides the steps of a sequence whose features all are mask_value: LSTM, GRU, SimpleRNN and Bidirectional behind it
     pass over them, and give the state as it was. The steps become zeros; the shape stays.
 
-    Dense, activations, Dropout, GaussianNoise, LayerNormalization, Rescaling and Normalization hand the mask on, as
-    Keras's do, and so do a recurrent layer that returns sequences, and Add, Multiply and Concatenate of nodes with the
-    same mask. GlobalAveragePooling1D, losses and metrics pass over the steps. Convolutions, other pools and layers that
-    move elements drop the mask. BatchNormalization, GroupNormalization and nodes with several masks, with which Keras
-    does more, raise UnsupportedError.
+    Dense, activations, Dropout, GaussianNoise, LayerNormalization, GroupNormalization, Rescaling and Normalization hand
+    the mask on, as Keras's do, and so do a recurrent layer that returns sequences, and Add, Multiply and Concatenate of
+    nodes with the same mask. GlobalAveragePooling1D, losses and metrics pass over the steps. RMSNormalization,
+    convolutions, other pools and layers that move elements drop the mask. BatchNormalization and nodes with several
+    masks, or of which some have one, with which Keras does more, raise UnsupportedError.
     """
 
     _words = Layer._words | {"offset": "mask_value"}
