@@ -19,8 +19,12 @@ let everywhere: [SwiftSetting] = [
 /// Every module but rules and kernels also marks each unsafe expression.
 let strict: [SwiftSetting] = everywhere + [.strictMemorySafety()]
 
+/// Modules that hand words for errors on as closures: no copies of what takes these are made for each of them.
+let wordy: [SwiftSetting] =
+    strict + [.unsafeFlags(["-Xllvm", "-sil-disable-pass=closure-specialize"], .when(configuration: .release))]
+
 /// Modules that decide and hand on, and have no loop over memory of their own: small code rather than inlined code.
-let small: [SwiftSetting] = strict + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
+let small: [SwiftSetting] = wordy + [.unsafeFlags(["-Osize"], .when(configuration: .release))]
 
 /// Loops over memory: one module for each instruction set, all of them made of the one folder Sources/<room>, to which
 /// links give the other names; in it a link leads to Sources/Lanes. A module is one compilation, mostly on one core, so
@@ -102,7 +106,7 @@ let package = Package(
         .target(
             name: "MartletOptimizers", dependencies: ["MartletCompute", "MartletCheckpoints"],
             path: "Sources/Optimizers",
-            swiftSettings: strict),
+            swiftSettings: wordy),
         .target(
             name: "MartletModels", dependencies: ["MartletOptimizers"], path: "Sources/Models",
             swiftSettings: small),

@@ -73,7 +73,11 @@ extension Model {
         }
         var shapes: [Shape] = []
         for node in nodes where node.layer.kind == .input { shapes.append(try step(of: node, course)) }
-        return try relaid(over: shapes, along: course)
+        do {
+            return try relaid(over: shapes, along: course)
+        } catch where error.kind == .shape {
+            throw MartletError(.unsupported, "the model has layers over whole samples; expected layers over sequences")
+        }
     }
 
     private func step(of input: Node, _ course: Course) throws(MartletError) -> Shape {
