@@ -13,7 +13,8 @@ final class Cropping: Operation {
         guard input.rank == 2, layer.pads[0] + layer.pads[1] < input[0] else {
             throw MartletError(
                 .shape,
-                "\(subject)'s input is \(input); expected a sequence of more than \(layer.pads[0] + layer.pads[1]) steps")
+                "\(subject)'s input is \(input); expected a sequence of more than \(layer.pads[0] + layer.pads[1]) steps"
+            )
         }
         let output = try Shape([input[0] - layer.pads[0] - layer.pads[1], input[1]], subject)
         (first, count, all) = (layer.pads[0] * input[1], output.elementCount, input.elementCount)

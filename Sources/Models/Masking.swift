@@ -116,7 +116,8 @@ extension Model {
             guard let mask = nodes[node].mask, nodes[node].output[0] != graph.values[mask].shape[0] else { continue }
             throw MartletError(
                 .unsupported,
-                "\(subject) reads a sequence with a mask and states behind it; expected the sequence alone, by CROPPING1D")
+                "\(subject) reads a sequence with a mask and states behind it; expected the sequence alone, by CROPPING1D"
+            )
         }
         let joinsSteps = layer.kind == .concatenate && (layer.axis == 0 || layer.axis == -nodes[inputs[0]].output.rank)
         switch layer.kind.maskUse {

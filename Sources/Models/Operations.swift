@@ -45,7 +45,8 @@ extension Layer {
         case .embedding: main = try Embedding(self, input: input, subject)
         case .lstm: main = try Recurrent(.lstm, self, inputs: inputs, isMasked: isMasked, stream: stream, subject)
         case .gru: main = try Recurrent(.gru, self, inputs: inputs, isMasked: isMasked, stream: stream, subject)
-        case .simpleRNN: main = try Recurrent(.simple, self, inputs: inputs, isMasked: isMasked, stream: stream, subject)
+        case .simpleRNN:
+            main = try Recurrent(.simple, self, inputs: inputs, isMasked: isMasked, stream: stream, subject)
         case .masking: main = Hiding(inputs: inputs)
         case .attention:
             if let course {

@@ -101,7 +101,8 @@ final class Recurrent: Operation {
         return unsafe Recurrence(
             shape, batch: pass.batch, activation: layer.activation, gateActivation: layer.recurrentActivation,
             slope: Float(layer.slope), givesAll: givesAll, turnsOutput: layer.flags.contains(.inputOrder),
-            outputRows: output.elementCount / shape.units, isMasked: isMasked, hidesOutput: layer.flags.contains(.zeroHidden), isTraining: pass.isTraining,
+            outputRows: output.elementCount / shape.units, isMasked: isMasked,
+            hidesOutput: layer.flags.contains(.zeroHidden), isTraining: pass.isTraining,
             memory: pass.saved,
             stateBias: bias.map { unsafe UnsafePointer($0 + shape.gates + shape.joined) })
     }

@@ -48,7 +48,8 @@ extension Model {
         if let stateKeeper, stateKeeper.batch != layer.groups {
             throw MartletError(
                 .argument,
-                "\(prefix)groups is \(layer.groups); expected \(stateKeeper.batch), the batch of all layers that keep states")
+                "\(prefix)groups is \(layer.groups); expected \(stateKeeper.batch), the batch of all layers that keep states"
+            )
         }
         if stateKeeper == nil { stateKeeper = try StateKeeper(batch: layer.groups, layer: subject) }
     }

@@ -10,7 +10,7 @@ from typing import Any
 
 from martlet import _arguments, _ffi_models
 from martlet._errors import DTypeError
-from martlet.nn import activations, initializers, regularizers
+from martlet.nn import _formats, activations, initializers, regularizers
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph
 from martlet.nn.basic import activated, unserved, weighted
@@ -155,27 +155,20 @@ class Conv1D(SequenceLayer):
         )
 
 
-class Cropping1D(SequenceLayer):
+class Cropping1D(Layer):
     """A sequence without some steps: (length, channels) becomes (length - before - after, channels).
 
     cropping    steps that are left out: as many at either end, or (before, after)
     """
 
-    _words = ImageLayer._words | {"pads": "cropping"}
+    _words = Layer._words | {"pads": "cropping"}
 
-    def __init__(
-        self,
-        cropping: Any = (1, 1),
-        data_format: str | None = None,
-        *,
-        name: str | None = None,
-        input_shape: Any = None,
-    ) -> None:
-        super().__init__(data_format, name, input_shape)
+    def __init__(self, cropping: Any = (1, 1), *, name: str | None = None, input_shape: Any = None) -> None:
+        super().__init__(name=name, input_shape=input_shape)
         self.cropping = _arguments.pair(cropping, f"cropping of {self}", 0)
 
     def _lay(self, graph: Graph, name: str) -> int:
-        graph.sequence(self.data_format, name)
+        graph.sequence(_formats.LAST, name)
         return graph.add(_ffi_models.LAYER_CROPPING1D, name, pads=(*self.cropping, 0, 0))
 
 
