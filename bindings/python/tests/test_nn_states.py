@@ -164,6 +164,24 @@ def test_states_do_not_go_out(tmp_path: Path) -> None:
         translator("LSTM")(nn, nn.Model).to_c(tmp_path / "model.c")
 
 
+def test_states_are_not_led_over_to_keras_and_back() -> None:
+    inputs, first = nn.Input((4, 3)), nn.Input((2,))
+    for model in (
+        nn.Model(inputs, nn.GRU(2, return_state=True)(inputs)),
+        nn.Model([inputs, first], nn.GRU(2)(inputs, initial_state=first)),
+        nn.Sequential([nn.Input(batch_shape=(2, 4, 3)), nn.GRU(2, stateful=True)]),
+    ):
+        with pytest.raises(martlet.UnsupportedError, match="which are not led over to Keras"):
+            nn.to_keras(model)
+    theirs, start = keras.layers.Input((4, 3), batch_size=2), keras.layers.Input((2,), batch_size=2)
+    for options, given in (({"return_state": True}, None), ({"stateful": True}, None), ({}, start)):
+        layer = keras.layers.GRU(2, **options)
+        out = layer(theirs) if given is None else layer(theirs, initial_state=[given])
+        other = keras.Model([theirs, start], out[0] if isinstance(out, list | tuple) else out)
+        with pytest.raises(martlet.UnsupportedError, match="a GRU, (gives or keeps its states|is called with initial)"):
+            nn.from_keras(other)
+
+
 def test_a_part_of_a_sequence_beside_kerass() -> None:
     def build(library: Any, model: Any) -> Any:
         inputs = library.Input((9, 3))

@@ -12,6 +12,7 @@ from martlet._errors import MartletError, UnsupportedError
 from martlet.nn import _configs, initializers, layers, regularizers
 from martlet.nn._keras_files import Entry
 from martlet.nn._layer import Layer
+from martlet.nn._recurrence import Recurrent
 
 # Of Keras's arguments: what they must be, where no class here has them. What is drawn, and what weights start as, is
 # not looked at: they come with the model.
@@ -49,6 +50,8 @@ def made(entry: Entry) -> Layer:
     known = inspect.signature(kind).parameters
     given: dict[str, Any] = {}
     _check_type(entry)
+    if issubclass(kind, Recurrent) and (config.get("return_state") or config.get("stateful")):
+        raise UnsupportedError(f"{described(entry)}, gives or keeps its states, which are not led over")
     for key, value in config.items():
         if (key in known and key not in ("dtype", "seed")) or key in getattr(kind, "_only", ()):
             given[key] = _value(entry, key, value)
@@ -110,6 +113,8 @@ def theirs(layer: Layer, keras: Any) -> Any:
     """Keras's layer of the same arguments. Raises UnsupportedError, which names layer and setting."""
     kind = _configs.class_of(layer)
     name = kind.__name__
+    if isinstance(layer, Recurrent) and (layer.return_state or layer.stateful or len(layer._called) > 1):
+        raise UnsupportedError(f"{layer!r} begins with states, gives or keeps them, which are not led over to Keras")
     if name in _OTHERWISE:
         raise UnsupportedError(f"{layer!r} has no like in Keras: {_OTHERWISE[name]}")
     other = getattr(keras.layers, name)
