@@ -244,7 +244,7 @@ def test_a_small_transformer_trains_as_kerass() -> None:
 
 def test_initial_values_files_and_threads(tmp_path: Path) -> None:
     inputs = nn.Input((30, 24))
-    layer = nn.MultiHeadAttention(4, 16, value_dim=3, name="attends")
+    layer = nn.MultiHeadAttention(4, 16, value_dim=3, dropout=0.2, name="attends")
     x = nn.PositionEmbedding(30)(inputs) + inputs
     model = nn.Model(inputs, nn.Dense(2)(layer(x, x, use_causal_mask=True)), seed=3)
     theirs = keras.layers.MultiHeadAttention(4, 16, value_dim=3)
