@@ -63,8 +63,7 @@ extension GraphTests {
             let keys = try model.add(.dense(8), inputs: [seen])
             let values = try model.add(.dense(20), inputs: [all])
             let given = try model.add(
-                layer(.attention) { ($0.groups, $0.flags, $0.rate) = (4, .causal, 0.3) },
-                inputs: [queries, keys, values])
+                layer(.attention) { ($0.groups, $0.flags) = (4, .causal) }, inputs: [queries, keys, values])
             let own = try model.add(layer(.attention), inputs: [given, given, all])
             let forward = try model.add(
                 layer(.lstm) { ($0.units, $0.flags) = (5, [.returnSequences, .zeroHidden]) }, inputs: [own])
