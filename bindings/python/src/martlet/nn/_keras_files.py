@@ -25,6 +25,13 @@ Arrays = Callable[[Sequence[str]], list[NDArray]]
 """The arrays of a layer, which the names of the models that it is in, and its own, lead to."""
 
 
+# Layers inside of layers, by what their files and objects call them.
+_ATTENDING = ("query_dense", "key_dense", "value_dense", "output_dense")
+_BOTH = ("forward_layer", "backward_layer")
+# How many bytes of an array one of a file may stand for: more than any packing of numbers that were trained.
+_MOST_PACKED = 1024
+
+
 def of(source: Any) -> tuple[Entry, Arrays]:
     """Of a file's name, or a model of Keras's."""
     if isinstance(source, str | bytes | os.PathLike):
@@ -41,10 +48,15 @@ def of(source: Any) -> tuple[Entry, Arrays]:
         layer: Any = source
         for name in names:
             layer = layer.get_layer(name)
-        store: dict[str, Any] = {}
-        layer = getattr(layer, "cell", layer)
-        layer.save_own_variables(store)
-        return [np.asarray(keras.ops.convert_to_numpy(store[key])) for key in sorted(store, key=int)]
+        parts = [[f"_{name}" for name in _ATTENDING], [*_BOTH]]
+        inside = next((names for names in parts if hasattr(layer, names[0])), [])
+        inner = [getattr(layer, name) for name in inside] or [layer]
+        found = []
+        for part in inner:
+            store: dict[str, Any] = {}
+            getattr(part, "cell", part).save_own_variables(store)
+            found += [np.asarray(keras.ops.convert_to_numpy(store[key])) for key in sorted(store, key=int)]
+        return found
 
     return entry, arrays
 
@@ -90,9 +102,22 @@ def _walked(model: Entry, group: Any, names: tuple[str, ...] = ()) -> dict[tuple
         elif is_model(entry):
             found |= _walked(entry, place, here)
         else:
-            # A recurrent layer's are its cell's.
-            inside = place.get("cell/vars" if "cell" in place else "vars", {})
-            found[here] = [np.array(inside[key]) for key in sorted(inside, key=int)]
+            names_inside = next((names for names in (_ATTENDING, _BOTH) if names[0] in place), ())
+            inner = [place[name] for name in names_inside] or [place]
+            found[here] = [array for part in inner for array in _arrays(part, here)]
+    return found
+
+
+def _arrays(place: Any, names: Sequence[str]) -> list[NDArray]:
+    """Those of a layer, or, of a recurrent one, its cell's."""
+    inside = place.get("cell/vars" if "cell" in place else "vars", {})
+    found = []
+    for key in sorted(inside, key=int):
+        array = inside[key]
+        if array.nbytes > _MOST_PACKED * array.id.get_storage_size():
+            raise FormatError(f"layer {'/'.join(names)!r} has an array of shape {array.shape}, of whose "
+                              f"{array.nbytes} bytes the file has {array.id.get_storage_size()}")  # fmt: skip
+        found.append(np.array(array))
     return found
 
 

@@ -23,7 +23,8 @@ _PLAIN: dict[str, Any] = {
     "bias_regularizer": None, "activity_regularizer": None, "kernel_constraint": None, "bias_constraint": None,
     "depthwise_constraint": None, "pointwise_constraint": None, "embeddings_constraint": None, "beta_regularizer": None,
     "gamma_regularizer": None, "beta_constraint": None, "gamma_constraint": None, "recurrent_regularizer": None,
-    "recurrent_constraint": None,
+    "recurrent_constraint": None, "kernel_regularizer": None, "attention_axes": [1], "use_gate": False,
+    "sliding_window": None, "output_shape": None, "flash_attention": None,
 }  # fmt: skip
 _PASSED_OVER = {
     "name", "trainable", "dtype", "seed", "renorm_momentum", "beta_initializer", "gamma_initializer",
@@ -32,8 +33,7 @@ _PASSED_OVER = {
 # Of layers that are called as Keras's, and predict something else.
 _OTHERWISE = {
     "RandomCrop": "it makes whole images smaller when it predicts, and takes their middle here",
-    "MultiHeadAttention": "what it is called with is not led over",
-    "Bidirectional": "its two layers are not led over",
+    "PositionEmbedding": "KerasHub has it, and Keras has not",
     **dict.fromkeys(("Lambda", "OwnLayer"), "a function of one's own computes it, in arrays of another kind"),
 }
 
@@ -96,6 +96,8 @@ def _value(entry: Entry, key: str, value: Any) -> Any:
         return tuple(_value(entry, key, one) for one in value)
     if not isinstance(value, Mapping):
         return value
+    if entry["class_name"] == "Bidirectional" and key in ("layer", "backward_layer"):
+        return made({**value})
     config = value.get("config")
     inner = {"class_name": value.get("class_name"), "config": config}
     try:
@@ -121,6 +123,8 @@ def theirs(layer: Layer, keras: Any) -> Any:
     known = inspect.signature(other.__init__).parameters
     defaults = {key: one.default for key, one in inspect.signature(kind).parameters.items()}
     given: dict[str, Any] = {"name": layer.name, "trainable": layer.trainable}
+    if isinstance(layer, layers.Bidirectional):
+        return _both(layer, keras)
     for key, value in (_statistics(layer) if name == "Normalization" else _configs.of_layer(layer, kind)).items():
         if key == "padding" and not isinstance(value, str) and name != "ZeroPadding2D":
             raise UnsupportedError(f"{layer!r} has padding {value!r}, which Keras has not; wanted \"valid\" or "
@@ -131,7 +135,7 @@ def theirs(layer: Layer, keras: Any) -> Any:
                 given["axis"] = 1
         elif key in known or (key == "data_format" and "kwargs" in known):
             given[key] = value
-        elif key not in ("input_shape", "trainable", "name") and value != defaults.get(key):
+        elif key not in ("input_shape", "trainable", "name", "use_causal_mask") and value != defaults.get(key):
             raise UnsupportedError(f"{layer!r} has {key} {value!r}, which Keras has not")
     if name == "Flatten":
         given["data_format"] = "channels_last"  # as it lies
@@ -139,6 +143,17 @@ def theirs(layer: Layer, keras: Any) -> Any:
         return other(**given)
     except (TypeError, ValueError) as error:
         raise UnsupportedError(f"{layer!r} has no like in this Keras: {error}") from None
+
+
+def _both(layer: layers.Bidirectional, keras: Any) -> Any:
+    """Keras's Bidirectional, which calls its first layer by that one's name with more before it."""
+    first = theirs(layer.layer, keras)
+    config = first.get_config()
+    first = type(first).from_config({**config, "name": str(config["name"]).removeprefix("forward_")})
+    second = None if layer.backward_layer is None else theirs(layer.backward_layer, keras)
+    return keras.layers.Bidirectional(
+        first, layer.merge_mode, backward_layer=second, name=layer.name, trainable=layer.trainable
+    )
 
 
 def _statistics(layer: Any) -> dict[str, Any]:

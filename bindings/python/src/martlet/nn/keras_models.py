@@ -11,6 +11,7 @@ from martlet import _forks
 from martlet._errors import DTypeError, FormatError, MartletError, UnsupportedError
 from martlet.nn import _keras_files, _keras_layers
 from martlet.nn._keras_files import Arrays, Entry
+from martlet.nn.attention import MultiHeadAttention
 from martlet.nn.inputs import DTYPES, Input, InputLayer
 from martlet.nn.model import Model
 from martlet.nn.node import Node
@@ -30,13 +31,16 @@ def from_keras(source: Any) -> Model:
     Models in models, shared layers, several inputs and outputs, and what is not trained come along; losses and the
     optimizer's state do not: compile the model here. Predictions are Keras's but for rounding.
 
-    Raises DTypeError for what is neither, FileError and FormatError for a file that cannot be read or is none,
+    Raises DTypeError for what is neither, FileError and FormatError for a file that cannot be read or is none, or has
+    other weights than its config says, which takes no memory for these,
     UnsupportedError, which names the layer and what of it, for all that is not served here, as other types than
     float32, and ImportError without h5py.
     """
     entry, arrays = _keras_files.of(source)
     try:
         model = _model(entry)
+        model._laid()
+        _compare(model, arrays)
         _give(model, arrays)
     except MartletError:
         raise
@@ -109,19 +113,39 @@ def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str,
         nodes[name, 0] = _input(entry)
         return True
     call = entry["inbound_nodes"][index]
+    attends = entry["class_name"] == "MultiHeadAttention"
+    arguments, is_causal = _attending(entry, call) if attends else (call["args"], False)
     for key, value in call["kwargs"].items():
+        if attends and (key in _SIDES or (key == "use_causal_mask" and isinstance(value, bool))):
+            continue
         # What predicts says that it does, whatever a layer was called with.
-        if key != "training" and value is not None:
+        if key != "training" and value is not None and (value is not False or not attends):
             raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with {key} {value!r}, which is not "
                                    "served here")  # fmt: skip
-    reads = [*_tensors(entry, call["args"])]
+    reads = [*_tensors(entry, arguments)]
     if any(read not in nodes for read in reads) or (index and (name, index - 1) not in nodes):
         return False
     if name not in made:
         made[name] = _entry(entry)
     found = [nodes[read] for read in reads]
-    nodes[name, index] = made[name](found if len(found) > 1 else found[0])
+    if attends:
+        nodes[name, index] = made[name](*found, use_causal_mask=is_causal)
+    else:
+        nodes[name, index] = made[name](found if len(found) > 1 else found[0])
     return True
+
+
+_SIDES = ("query", "value", "key")
+
+
+def _attending(entry: Entry, call: Entry) -> tuple[list[Any], bool]:
+    """What attention is called with: query, value, and key where it is not value; and whether it is causal."""
+    named = {**dict(zip(_SIDES, call["args"], strict=False)), **call["kwargs"]}
+    sides = [named[side] for side in _SIDES if named.get(side) is not None]
+    if len(call["args"]) > len(_SIDES) or any(named.get(side) is None for side in _SIDES[:2]):
+        raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with something else than query, value and "
+                               "key")  # fmt: skip
+    return sides, named.get("use_causal_mask") is True
 
 
 def _tensors(entry: Entry, argument: Any) -> Iterator[tuple[str, int]]:
@@ -145,6 +169,22 @@ def _places(ends: Any) -> Iterator[tuple[str, int]]:
     else:
         for one in ends.values() if isinstance(ends, dict) else ends:
             yield from _places(one)
+
+
+def _compare(model: Model, arrays: Arrays, names: tuple[str, ...] = ()) -> None:
+    """Refuses a file of other weights than its layers have, before these are made: a few words may say that a layer is
+    huge."""
+    for entry in model.layers:
+        here = (*names, str(entry.name))
+        if isinstance(entry, Model):
+            _compare(entry, arrays, here)
+        elif not isinstance(entry, InputLayer):
+            wanted = entry.count_params()
+            found = sum(array.size for array in arrays(here)) if wanted else 0
+            statistics = isinstance(entry, Normalization)  # a count is there too, or none at all where they are given
+            if wanted != found and not (statistics and found in (0, 3, wanted + 1)):
+                raise FormatError(f"Keras's layer {'/'.join(here)!r} has {found} weights; wanted {wanted}, as its "
+                                  "config says")  # fmt: skip
 
 
 def _give(model: Model, arrays: Arrays, names: tuple[str, ...] = ()) -> None:
@@ -210,7 +250,10 @@ def _theirs(model: Any, keras: Any) -> Any:
         if id(one.entry) not in made:
             made[id(one.entry)] = _theirs(one.entry, keras)
         reads = [values[read] for read in one.inputs]
-        values[one] = made[id(one.entry)](reads if len(reads) > 1 else reads[0])
+        if isinstance(one.entry, MultiHeadAttention):
+            values[one] = made[id(one.entry)](*reads, use_causal_mask=one.entry.use_causal_mask)
+        else:
+            values[one] = made[id(one.entry)](reads if len(reads) > 1 else reads[0])
     ends = [values[one] for one in model.outputs]
     outputs: Any = dict(zip(model._named_outputs, ends, strict=True)) if model._named_outputs else ends
     inputs = [values[one] for one in model.inputs]
