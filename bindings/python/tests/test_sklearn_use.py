@@ -173,12 +173,30 @@ def test_a_file_with_a_scaler_of_large_means_loses_nothing_to_float32(scaler: An
     np.testing.assert_allclose(found, pipeline.predict_proba(x.astype(float)), rtol=0, atol=1e-6)
 
 
+@pytest.mark.parametrize("names", [np.arange(10), np.arange(10.0), np.array(list("abcdefghij"))], ids=str)
+def test_a_loaded_model_has_the_classes(names: Any, tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    model = MLPClassifier((4,), max_iter=2, random_state=0).fit(X, names[Y])
+    model.save(path)
+    loaded = nn.load_model(path)
+    np.testing.assert_array_equal(loaded.classes, model.classes_)
+    assert loaded.classes.dtype.kind == model.classes_.dtype.kind
+    np.testing.assert_array_equal(loaded.classes[loaded.predict(X).argmax(axis=1)], model.predict(X))
+    loaded.save(path)
+    np.testing.assert_array_equal(nn.load_model(path).classes, model.classes_)
+    for text in (b"[", b"3", b"[[1]]", b'[{"a": 1}]'):
+        loaded._ready().model.set_note(b"classes", text)
+        with pytest.raises(MartletError, match='the note "classes" is no list'):
+            loaded.classes  # noqa: B018
+
+
 def test_a_regressors_file_has_no_classes(tmp_path: Path) -> None:
     model = MLPRegressor(hidden_layer_sizes=(20,), random_state=0, max_iter=5).fit(X, Y)
     model.save(tmp_path / "model")
     loaded = nn.load_model(tmp_path / "model")
     np.testing.assert_array_equal(loaded.predict(X)[:, 0], model.predict(X).astype(np.float32))
     assert loaded._ready().model.note(b"classes") is None
+    assert loaded.classes is None and nn.Sequential([nn.Dense(2)]).classes is None
 
 
 def test_an_onnx_file_with_the_scaler_predicts_what_the_pipeline_does(tmp_path: Path) -> None:

@@ -11,6 +11,8 @@ import json
 import warnings
 from typing import Any
 
+import numpy as np
+
 from martlet._errors import FormatError, MartletError
 from martlet._model import Model as Native
 from martlet.nn import _configs
@@ -150,6 +152,20 @@ def read(model: Native) -> dict[str, Any]:
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise FormatError(f"the file's notes are none of this version: {error!r}") from None
     return dict(notes)
+
+
+def classes(model: Native) -> Any:
+    """The classes of the estimator that a file was saved of, or None."""
+    text = model.note(b"classes")
+    if text is None:
+        return None
+    try:
+        found = np.asarray(json.loads(text))
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"the note \"classes\" is no list in JSON: {error}") from None
+    if found.ndim != 1 or found.dtype.kind not in "biufU":
+        raise FormatError("the note \"classes\" is no list of texts, numbers or bools")
+    return found
 
 
 def write(model: Native, notes: dict[str, Any]) -> None:

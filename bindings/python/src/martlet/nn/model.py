@@ -213,6 +213,14 @@ class Model(Exporting):
             value.get_config()
         self._text = value
 
+    @property
+    def classes(self) -> Any:
+        """The classes of a martlet.sklearn classifier whose file it was loaded from, as an array in the order of its
+        outputs; None of other models. Raises FormatError where the file's note of them is something else."""
+        from martlet.nn import _notes
+
+        return None if self._built is None else _notes.classes(self._built.model)
+
     def get_config(self) -> dict[str, Any]:
         """Its layers, and what each reads, as JSON takes them; from_config makes another model of it. Weights are no
         part of it."""

@@ -63,7 +63,8 @@ class Fitted(BaseEstimator):  # type: ignore[misc]
                     loads the file gives samples as they were measured
         overwrite   whether a file that is there may be replaced
 
-        A classifier's classes are a note of the file, "classes", a list in JSON: C's martlet_model_note_get gives it.
+        A classifier's classes are a note of the file, "classes", a list in JSON: C's martlet_model_note_get gives it,
+        and the loaded model's classes in Python.
         Raises OrderError before fit, DTypeError for another scaler and for classes that are no texts, numbers or bools,
         and FileError where the system refuses.
         """
