@@ -162,9 +162,9 @@ def classes(model: Native) -> Any:
     try:
         found = np.asarray(json.loads(text))
     except (ValueError, RecursionError) as error:
-        raise FormatError(f"the note \"classes\" is no list in JSON: {error}") from None
+        raise FormatError(f'the note "classes" is no list in JSON: {error}') from None
     if found.ndim != 1 or found.dtype.kind not in "biufU":
-        raise FormatError("the note \"classes\" is no list of texts, numbers or bools")
+        raise FormatError('the note "classes" is no list of texts, numbers or bools')
     return found
 
 
