@@ -42,9 +42,10 @@ def train(
                  batches
     fit          further arguments of martlet.nn's fit, such as validation_data, shuffle or callbacks
 
-    The optimizer of torch is read and not stepped. Ctrl-C ends it between two steps, and the module has the weights of
-    the last one. What cannot be taken raises as from_torch does, UnsupportedError for a loss or optimizer; the module
-    is then as it was.
+    The optimizer of torch is read and not stepped. The two biases of an LSTM or an RNN, one in the model, move as far
+    as torch moves both, by halves; log_softmax in front of NLLLoss is a part of the loss. Ctrl-C ends it between two
+    steps, and the module has the weights of the last one. What cannot be taken raises as from_torch does,
+    UnsupportedError for a loss or optimizer; the module is then as it was.
     """
     with _forks.held_off:
         from martlet.nn._streams import is_stream
