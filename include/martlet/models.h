@@ -126,13 +126,9 @@ martlet_status martlet_model_own_set(martlet_model *model, int32_t node, martlet
 martlet_status martlet_model_outputs_set(martlet_model *model, const int32_t *nodes, int64_t count);
 /* Gives the inputs other sizes, those of one behind those of the input before, count of them in all, each input as many as it
  * has: sequences of another length, images of another height. From here on calls read samples of these sizes, and nodes tell
- * theirs; parameters, moments and counters stay, and so do tallies. Each batch of sequences may have its own length:
- *
- *     const int64_t sizes[] = {longest, features};
- *     martlet_model_sizes_set(model, sizes, 2);
- *     martlet_model_train(model, NULL, &x, &y, NULL, 0);
- *
- * Memory is planned anew by the next call that needs it. A batch that was run forward by hand has no backward pass any more.
+ * theirs; parameters, moments and counters stay, and so do tallies: each batch that is trained on may be of sequences as long
+ * as its longest. Memory is planned anew by the next call that needs it. A batch that was run forward by hand has no backward
+ * pass any more, and sequences that were read some steps at a time end.
  * Fails with NULL, ARGUMENT (count is another), SHAPE (a layer cannot read these, or its parameters would have other sizes, as a
  * dense layer's behind FLATTEN; the message names it), UNSUPPORTED (a layer of kind OWN; R2, PRECISION, RECALL and F1 where the
  * outputs would have other sizes) and MEMORY, with nothing changed. Since 0.1. */
