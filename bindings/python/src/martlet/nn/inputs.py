@@ -11,7 +11,6 @@ from martlet import _arguments
 from martlet._errors import ArgumentError, DTypeError, OrderError
 from martlet._model import Node as Described
 from martlet._model import View
-from martlet.nn import _open
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph
 from martlet.nn._matching import NDArray

@@ -218,9 +218,9 @@ def attended(walk: Reading, node: Any) -> Value:
     biased = {side["bias"] is not None for side in (*sides, last)}
     if len(biased) > 1:
         raise refusal(found.product, "is between linear layers of which some have biases; wanted all, or none")
-    if last["weight"].meta["val"].shape[0] != reads[0].node.sizes[-1]:
+    if last["weight"].meta["val"].shape[0] != reads[0].laid[-1]:
         raise refusal(found.product, f"becomes {last['weight'].meta['val'].shape[0]} features of "
-                                     f"{reads[0].node.sizes[-1]}, and as many are taken")  # fmt: skip
+                                     f"{reads[0].laid[-1]}, and as many are taken")  # fmt: skip
     weights: list[Any] = []
     for side, columns in zip(sides, found.columns[:3], strict=True):
         weights.append(_rows(walk, node, side["weight"], columns))

@@ -25,14 +25,10 @@ class Columns:
     def taken(self) -> Value:
         value, rank = self.value, self.value.rank
         if self.step is not None:
-            place = self.step % value.node.sizes[0]
+            place = self.step % value.laid[0]
             value = Value(Flatten()(_picked(self.walk, value.straight, 0, [place]).node))
             rank = 1
-        return (
-            value
-            if self.columns == [*range(value.node.sizes[-1])]
-            else _picked(self.walk, value, rank - 1, self.columns)
-        )
+        return value if self.columns == [*range(value.laid[-1])] else _picked(self.walk, value, rank - 1, self.columns)
 
 
 def beside(parts: Sequence[Columns]) -> Any:
@@ -50,14 +46,14 @@ class Part:
         self.walk, self.value, self.size, self.places, self.drops = walk, value, size, places, drops
 
     def taken(self) -> Value:
-        if len(self.places) == self.value.node.sizes[self.size] and not self.drops:
+        if len(self.places) == self.value.laid[self.size] and not self.drops:
             return self.value
         found = _picked(self.walk, self.value, self.size, self.places)
         return Value(Flatten()(found.node)) if self.drops and found.rank == 2 else found
 
 
 def _picked(walk: Reading, value: Value, size: int, places: Sequence[int]) -> Value:
-    kernel = np.zeros((value.node.sizes[size], len(places)), np.float32)
+    kernel = np.zeros((value.laid[size], len(places)), np.float32)
     kernel[[*places], range(len(places))] = 1
     layer = Dense(len(places), use_bias=False, trainable=False)
     walk.carried.append(Carried(layer, (Fixed(kernel),)))
@@ -90,7 +86,7 @@ def _parts(walk: Reading, node: Any, dim: int) -> tuple[Value, int]:
 @makes("select.int", any_order=True)
 def _select(walk: Reading, node: Any, given: dict[str, Any]) -> Any:
     value, size = _parts(walk, node, given["dim"])
-    return Part(walk, value, size, [given["index"] % value.node.sizes[size]], True).taken()
+    return Part(walk, value, size, [given["index"] % value.laid[size]], True).taken()
 
 
 @makes("slice.Tensor", any_order=True)
@@ -99,14 +95,14 @@ def _slice(walk: Reading, node: Any, given: dict[str, Any]) -> Any:
     if ends[0] in (None, 0) and (ends[1] is None or ends[1] == 2**63 - 1) and given["step"] == 1:
         return walk.value(node.args[0])
     value, size = _parts(walk, node, given["dim"])
-    places = range(value.node.sizes[size])[slice(*ends, given["step"])]
+    places = range(value.laid[size])[slice(*ends, given["step"])]
     return Part(walk, value, size, places).taken()
 
 
 @makes("split.Tensor", "split_with_sizes.default", "chunk.default", "unbind.int", any_order=True)
 def _split(walk: Reading, node: Any, given: dict[str, Any]) -> list[Part]:
     value, size = _parts(walk, node, given["dim"])
-    whole, drops = value.node.sizes[size], "unbind" in operation(node)
+    whole, drops = value.laid[size], "unbind" in operation(node)
     each = given.get("split_size", given.get("split_sizes", 1))
     if "chunks" in given:
         each = -(-whole // given["chunks"])
@@ -118,5 +114,5 @@ def _split(walk: Reading, node: Any, given: dict[str, Any]) -> list[Part]:
 def halves(walk: Reading, node: Any, dim: int) -> list[Part]:
     """The two halves of what an operation reads, along a dimension."""
     value, size = _parts(walk, node, dim)
-    half = value.node.sizes[size] // 2
+    half = value.laid[size] // 2
     return [Part(walk, value, size, range(start, start + half)) for start in (0, half)]

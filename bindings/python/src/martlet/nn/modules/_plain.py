@@ -7,7 +7,6 @@ from typing import Any
 
 import torch
 
-from martlet.nn import _open
 from martlet.nn.augmentations import Rescaling, UpSampling2D, ZeroPadding2D
 from martlet.nn.basic import Activation, Dropout, Flatten, LeakyReLU, Permute, Reshape, Softmax
 from martlet.nn.merging import Add, Concatenate, Multiply
@@ -106,10 +105,8 @@ def _merged(walk: Reading, node: Any, given: dict[str, Any], kind: Any) -> Value
         values = [value.turned for value in values]
     if values[0].is_second != values[1].is_second:
         raise refusal(node, "reads (steps, samples, features) and samples that are first, and one order is taken")
-    if values[0].node.sizes != values[1].node.sizes:
-        raise refusal(
-            node, f"reads samples of {values[0].node.sizes} and {values[1].node.sizes}, and one shape is taken"
-        )
+    if values[0].laid != values[1].laid:
+        raise refusal(node, f"reads samples of {values[0].laid} and {values[1].laid}, and one shape is taken")
     nodes = [value.node for value in values]
     if nodes[0] is nodes[1] and kind is Add:
         return values[0].through(Rescaling(2.0))
@@ -238,7 +235,7 @@ def _pad(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
 @makes("upsample_nearest2d.vec", "upsample_nearest2d.default")
 def _upsampled(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
     value, sizes = walk.value(node.args[0]), walk.exported.sizes(node)
-    now = _open.at(value.node.sizes)[1:]
+    now = value.laid[1:]
     times = [then // before for then, before in zip(sizes[1:], now, strict=True)]
     if [before * factor for before, factor in zip(now, times, strict=True)] != [*sizes[1:]]:
         raise refusal(node, "makes an image of sizes that are no multiples")

@@ -53,7 +53,7 @@ def _reaching(walk: Reading, node: Any, value: Value, how: dict[str, Any]) -> tu
 
 def _pixels(value: Value) -> tuple[int, ...]:
     """The sizes of a sequence or an image, as torch has it, without its channels."""
-    return value.node.sizes[:1] if value.is_turned else value.node.sizes[1:]
+    return value.laid[:1] if value.is_turned else value.laid[1:]
 
 
 def _global(value: Value, is_mean: bool) -> Value:

@@ -28,7 +28,7 @@ def placed(walk: Reading, node: Any, value: Value, table: Any) -> Value:
         node,
         PositionEmbedding,
         [weight],
-        sequence_length=value.node.sizes[0],
+        sequence_length=value.laid[0],
         **({"trainable": False} if frozen else {}),
     )
     return value._replace(node=Add()([value.node, layer(value.node)]))
@@ -36,7 +36,7 @@ def placed(walk: Reading, node: Any, value: Value, table: Any) -> Value:
 
 def _weight(walk: Reading, node: Any, value: Value, table: Any) -> tuple[AnyWeight, bool]:
     """The rows, and whether they are not trained."""
-    steps, features = value.node.sizes
+    steps, features = value.laid
     owner, scattered = _source(walk, table)
     name = walk.exported.names.get(owner.name)
     tensors = {**walk.exported.parameters, **walk.exported.buffers}
@@ -68,7 +68,7 @@ def _source(walk: Reading, table: Any) -> tuple[Any, Any]:
 
 def _rows(found: Any, value: Value) -> Any:
     """(steps, features) of what is spread over samples; None where it is not the same for each."""
-    steps, features = value.node.sizes
+    steps, features = value.laid
     place = int(value.is_second)
     if (
         found.dim() == 3

@@ -35,14 +35,18 @@ class Value(NamedTuple):
     is_second: bool = False
 
     @property
+    def laid(self) -> tuple[int, ...]:
+        """The sizes of a sample, as they lie."""
+        return _open.at(self.node.sizes)
+
+    @property
     def rank(self) -> int:
-        return len(self.node.sizes)
+        return len(self.laid)
 
     @property
     def sizes(self) -> tuple[int, ...]:
         """Of a sample, as torch has them."""
-        sizes = _open.at(self.node.sizes)
-        return sizes[::-1] if self.is_turned else sizes
+        return self.laid[::-1] if self.is_turned else self.laid
 
     @property
     def straight(self) -> Value:

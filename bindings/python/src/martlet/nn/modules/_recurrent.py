@@ -70,7 +70,7 @@ def _recurrent(walk: Reading, node: Any, given: dict[str, Any]) -> list[Any]:
         is_last = number == given["num_layers"] - 1
         keeps = wants_all or not is_last
         value = _layer(walk, node, kind, value, parameters[number * directions : (number + 1) * directions], keeps)
-        units = value.node.sizes[-1] // directions
+        units = value.laid[-1] // directions
         for way, step in enumerate((-1, 0)[:directions]):
             states.append(Columns(walk, value, range(way * units, (way + 1) * units), step if keeps else None))
         if given["dropout"] and given["train"] and not is_last:
