@@ -224,3 +224,44 @@ def test_samples_that_do_not_fit() -> None:
     x = nn.Input((None, None))
     with pytest.raises(martlet.ShapeError, match='layer "lstm" would have arrays'):
         nn.Model(x, nn.LSTM(2)(x))
+
+
+def test_goes_out_to_onnx_at_any_length(tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    x = nn.Input((None, 3), name="x")
+    h = nn.Conv1D(5, 3, padding="same", activation="relu")(nn.LSTM(6, return_sequences=True)(x))
+    model = nn.Model(x, nn.Dense(4)(nn.GlobalAveragePooling1D()(h)))
+    model.to_onnx(tmp_path / "open.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "open.onnx", providers=["CPUExecutionProvider"])
+    for steps in (1, 2, 8, 31):
+        samples = sequences(steps)
+        (found,) = session.run(None, {"x": samples})
+        np.testing.assert_allclose(found, model.predict(samples), atol=1e-5)
+
+
+@pytest.mark.parametrize("way", ["to_onnx", "to_c", "generate", "predict_next"])
+def test_what_is_of_one_length_says_so(tmp_path: Path, way: str) -> None:
+    """A stride with padding "same" begins elsewhere at other lengths; C and kept steps have a size."""
+    model = nn.Sequential([nn.Input((None,)), nn.Embedding(9, 3), nn.Conv1D(2, 3, 2, padding="same")])
+    given = (tmp_path / "file",) if way.startswith("to_") else (np.ones((1, 3), np.int32), 2)[: 1 + (way == "generate")]
+    with pytest.raises(
+        martlet.UnsupportedError, match=r"reads samples of \(None,\), and .* wanted an Input without None"
+    ):
+        getattr(model, way)(*given)
+    assert not (tmp_path / "file").exists()
+
+
+def test_comes_from_keras_and_goes_back(tmp_path: Path) -> None:
+    one = keras.Input((None, 3))
+    theirs = keras.Model(one, keras.layers.Dense(2)(keras.layers.LSTM(4, return_sequences=True)(one)))
+    theirs.save(tmp_path / "open.keras")
+    x = sequences(9)[1:]
+    for model in (nn.from_keras(theirs), nn.from_keras(tmp_path / "open.keras")):
+        assert model.input_shape == (None, None, 3)
+        np.testing.assert_allclose(model.predict(x), theirs.predict(x, verbose=0), atol=1e-5)
+        back = nn.to_keras(model)
+        assert back.input_shape == (None, None, 3)
+        np.testing.assert_allclose(back.predict(x, verbose=0), theirs.predict(x, verbose=0), atol=1e-5)
+    chain = keras.Sequential([keras.Input((None,)), keras.layers.Embedding(20, 4), keras.layers.GRU(3)])
+    ids = RNG.integers(0, 20, (4, 6))
+    np.testing.assert_allclose(nn.from_keras(chain).predict(ids), chain.predict(ids, verbose=0), atol=1e-5)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from martlet import _ffi_models, _memory
-from martlet._errors import ShapeError
+from martlet._errors import ShapeError, UnsupportedError
 from martlet._model import Model, View
 from martlet.nn import _open
 from martlet.nn._laying import Graph, Place
@@ -101,6 +101,12 @@ class Built:
             except ShapeError:
                 continue
             break
+
+    def refuse_open(self, why: str) -> None:
+        """Raises where sizes are open."""
+        if self.model.is_open:
+            shapes = ", ".join(map(str, self.read_shapes))
+            raise UnsupportedError(f"the model reads samples of {shapes}, and {why}; wanted an Input without None")
 
     def _resize(self, sizes: Sequence[tuple[int, ...]]) -> None:
         try:

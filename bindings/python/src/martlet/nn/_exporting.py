@@ -71,7 +71,9 @@ class Exporting(Stepping):
         """
         name = self._free_path(path, overwrite)
         with self._owner.inside():
-            self._whole().model.export(name)
+            whole = self._whole()
+            whole.refuse_open("a file of C is of samples of one shape")
+            whole.model.export(name)
 
     def _free_path(self, path: Any, overwrite: Any) -> bytes:
         """A file's name, where there is none yet, or it may be written over."""

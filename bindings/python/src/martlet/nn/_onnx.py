@@ -35,6 +35,8 @@ def content(built: Built, name: str, inputs: Sequence[tuple[str, str]], outputs:
     sizes = {0: built.model.node(0).sizes}
     sizes |= {index: node.sizes for index, node in enumerate(nodes, 1) if node.kind == _ffi_models.LAYER_INPUT}
     steps = _onnx_steps.names(sizes, nodes, built.graph.tables)
+    if not steps:
+        built.refuse_open("something in it depends on its steps")
     values = []
     for index, node in enumerate([None, *nodes]):
         if node is None or node.kind == _ffi_models.LAYER_INPUT:

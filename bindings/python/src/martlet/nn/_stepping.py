@@ -37,6 +37,7 @@ class Stepping(Trained):
         given = _inputs.arrays(x, "x", self._input_names())
         with self._owner.inside(), self._tentative():
             built = self._ready()
+            built.refuse_open("steps are kept of as many as the input has")
             sizes = built.input_sizes()
             steps = [data.shape[1] if data.ndim > 1 else 1 for _, data in given]
             inputs = _inputs.converted(
@@ -84,6 +85,7 @@ class Stepping(Trained):
         return found.reshape(*prompt.shape[:-1], -1)
 
     def _follow(self, built: Built, prompt: NDArray, count: int, draw: _Draw) -> NDArray:
+        built.refuse_open("steps are kept of as many as the input has")
         sizes, tables, shapes = built.input_sizes(), built.tables(), built.output_shapes
         if len(sizes) != 1 or tables[0] is None or len(shapes) != 1 or len(shapes[0]) != 2:
             raise UnsupportedError(

@@ -81,7 +81,7 @@ def _sequential(config: Entry) -> Sequential:
     if entries and entries[0]["class_name"] == "InputLayer":
         model.add(_input(entries.pop(0)))
     elif config.get("build_input_shape"):
-        model.add(Input(_sizes(config["build_input_shape"], f"model {config['name']!r}")))
+        model.add(Input(tuple(config["build_input_shape"][1:])))
     for entry in entries:
         model.add(_entry(entry))
     return model
@@ -96,14 +96,8 @@ def _input(entry: Entry) -> Input:
     if config["dtype"] not in DTYPES:
         raise UnsupportedError(f"{_keras_layers.described(entry)}, holds {config['dtype']}; wanted one of "
                                f"{', '.join(DTYPES)}")  # fmt: skip
-    sizes = _sizes(config.get("batch_shape") or config["batch_input_shape"], _keras_layers.described(entry))
+    sizes = tuple((config.get("batch_shape") or config["batch_input_shape"])[1:])
     return Input(sizes, dtype=config["dtype"], name=config["name"])
-
-
-def _sizes(shape: Sequence[Any], what: str) -> tuple[int, ...]:
-    if None in shape[1:]:
-        raise UnsupportedError(f"{what}, has the shape {tuple(shape)}, and sizes but the batch's are fixed here")
-    return tuple(shape[1:])
 
 
 def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str, int], Node]) -> bool:
