@@ -200,7 +200,7 @@ public struct Layer: Sendable {
                 throw refuse(field, penalty, kind.hasKernel ? most : "0: \(kind.name) has no kernel")
             }
         }
-        if kind == .own, units < 0 || units > 1 << 30 { throw refuse("units", units, "0 to 2^30") }
+        if kind == .own || kind == .position, units < 0 || units > 1 << 30 { throw refuse("units", units, "0 to 2^30") }
         if kind == .embedding {
             guard vocabulary >= 1 && vocabulary <= 1 << 30 else { throw refuse("vocabulary", vocabulary, "1 to 2^30") }
             for (field, penalty) in [("l1", l1), ("l2", l2)] where penalty != 0 && flags.contains(.sparse) {

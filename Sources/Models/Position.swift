@@ -14,7 +14,12 @@ final class Position: Operation {
         guard input.rank == 2 else {
             throw MartletError(.shape, "\(subject)'s input is \(input); expected (steps, features)")
         }
-        table = try Shape([course?.length ?? input[0], input[1]], "\(subject)'s table")
+        let steps = course?.length ?? input[0]
+        let rows = layer.units > 0 ? layer.units : steps
+        guard steps <= rows else {
+            throw MartletError(.shape, "\(subject) reads \(steps) steps; expected \(rows) at most, the rows of its table")
+        }
+        table = try Shape([rows, input[1]], "\(subject)'s table")
         super.init(inputs: [input], output: input)
     }
 
@@ -51,6 +56,8 @@ final class Position: Operation {
         if let out = unsafe pass.parameterGradients {
             unsafe forward.execution.columnSums(
                 rows: forward.batch, columns: input.elementCount, x: pass.gradient, out: out)
+            let read = input.elementCount
+            unsafe (out + read).update(repeating: 0, count: table.elementCount - read)
         }
         if let out = unsafe pass.inputGradient {
             unsafe out.update(repeating: 0, count: forward.batch * input.elementCount)

@@ -111,7 +111,7 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  *                        none that are hidden in k or v, where not both hide some of their own (UNSUPPORTED); 0 where i sees
  *                        none. In training w is dropped as by DROPOUT with rate. Steps that are hidden in q see as others do,
  *                        and are hidden in y. Vaswani et al.: Attention is all you need. NeurIPS 2017
- * POSITION               y[i] = row i of embeddings, steps x features, over sequences, whatever x is
+ * POSITION               y[i] = row i of embeddings, units x features, over sequences of as many steps or fewer, whatever x is
  * CROPPING1D             a sequence without its first pads[0] and its last pads[1] steps
  * ADD, MULTIPLY          the sum, or product, of nodes of one shape, element by element
  * CONCATENATE            nodes beside one another along a dimension, axis, in which alone they differ
@@ -273,7 +273,7 @@ typedef struct martlet_layer {
                                    MARTLET_UNIT_FORGET_BIAS */
     int64_t units;              /* DENSE: outputs; convolutions: filters; EMBEDDING: columns; LSTM: of h. 1 to 2^30;
                                    no default, but 1 for DEPTHWISE_CONV2D. OWN: numbers of its own, which begin at 0: 0,
-                                   to 2^30 */
+                                   to 2^30. POSITION: rows of its table, at least the steps, to 2^30; 0: as many */
     int64_t kernel[2];          /* convolutions (no default), pools (2, 2): height and width of the window, to 2^20;
                                    UP_SAMPLING2D: factors (2, 2); RANDOM_CROP: sizes (no default); RANDOM_TRANSLATION: the
                                    most pixels (0, 0); all to 2^20 */

@@ -299,7 +299,7 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
         martlet.ShapeError,
         "keys as long as queries",
     ),
-    (lambda: nn.PositionEmbedding(4)(nn.Input((5, 3))), martlet.ShapeError, "sequences of 5 steps; wanted"),
+    (lambda: nn.PositionEmbedding(4)(nn.Input((5, 3))), martlet.ShapeError, "sequences of 5 steps; wanted 4 at most"),
     (lambda: nn.PositionEmbedding(4, "none"), martlet.ArgumentError, "initializer of .* is 'none'"),
 ]  # fmt: skip
 

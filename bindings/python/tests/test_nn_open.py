@@ -265,3 +265,23 @@ def test_comes_from_keras_and_goes_back(tmp_path: Path) -> None:
     chain = keras.Sequential([keras.Input((None,)), keras.layers.Embedding(20, 4), keras.layers.GRU(3)])
     ids = RNG.integers(0, 20, (4, 6))
     np.testing.assert_allclose(nn.from_keras(chain).predict(ids), chain.predict(ids, verbose=0), atol=1e-5)
+
+
+def test_positions_are_of_the_longest() -> None:
+    """A table of so many rows serves shorter sequences by its first, as KerasHub's; gradients of the others are 0."""
+    ids = nn.Input((None,), dtype="int32")
+    x = nn.Embedding(20, 6)(ids)
+    x = x + nn.PositionEmbedding(5, "random_normal")(x)
+    model = nn.Model(ids, nn.Dense(3)(nn.MultiHeadAttention(2, 3)(x, x, use_causal_mask=True)))
+    model.compile(nn.SGD(0.1), "mse")
+    assert model.output_shape == (None, None, 3)
+    table = next(layer for layer in model.layers if isinstance(layer, nn.PositionEmbedding))
+    for steps in (5, 3, 1):
+        before = table.get_weights()[0]
+        model.train_on_batch(RNG.integers(0, 20, (4, steps)), np.ones((4, steps, 3)))
+        changed = (table.get_weights()[0] != before).any(axis=1)
+        assert changed.tolist() == [row < steps for row in range(5)]
+    words = RNG.integers(0, 20, (3, 5))
+    np.testing.assert_allclose(model.predict(words[:, :2]), model.predict(words)[:, :2], atol=1e-6)
+    with pytest.raises(martlet.ShapeError, match='layer "position_embedding" reads 6 steps; expected 5 at most'):
+        model.predict(np.ones((2, 6), np.int32))

@@ -105,7 +105,7 @@ def test_a_seed_says_what_is_drawn() -> None:
 def masked() -> nn.Model:
     ids = nn.Input((6,), dtype="int32")
     x = nn.Embedding(9, 4, mask_zero=True)(ids)
-    return nn.Model(ids, nn.Flatten()(nn.MultiHeadAttention(1, 4)(x, x, use_causal_mask=True)))
+    return nn.Model(ids, nn.MultiHeadAttention(1, 4)(x, x, use_causal_mask=True))
 
 
 def sees_all() -> nn.Model:

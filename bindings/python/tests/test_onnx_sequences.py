@@ -31,6 +31,7 @@ FREE: dict[str, Callable[[Any], Any]] = {
     "attention over others": lambda x: nn.MultiHeadAttention(2, 4, use_bias=False)(
         nn.Dense(3)(x), nn.Conv1D(5, 1)(x), nn.LSTM(4, return_sequences=True)(x)
     ),
+    "positions": lambda x: nn.RMSNormalization()(x + nn.PositionEmbedding(31)(x)),
     "both ways": lambda x: nn.Bidirectional(nn.LSTM(4, return_sequences=True))(x),
     "both ways, the last": lambda x: nn.Bidirectional(nn.GRU(4), "ave")(x),
     "backwards": lambda x: nn.GRU(3)(nn.LSTM(4, return_sequences=True, go_backwards=True)(x)),
@@ -42,7 +43,6 @@ FREE: dict[str, Callable[[Any], Any]] = {
 }
 BOUND: dict[str, Callable[[Any], Any]] = {
     "flat": lambda x: nn.Dense(3)(nn.Flatten()(x)),
-    "positions": lambda x: nn.RMSNormalization()(x + nn.PositionEmbedding(STEPS)(x)),
     "turned": lambda x: nn.Dense(4)(nn.Permute((2, 1))(x)),
     "behind": lambda x: nn.Concatenate(1)([x, x]),
     "strides": lambda x: nn.GlobalMaxPooling1D()(nn.MaxPooling1D(2, padding="same")(x)),

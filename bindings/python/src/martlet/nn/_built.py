@@ -80,13 +80,10 @@ class Built:
     def open(self, sizes: Sequence[Sizes]) -> None:
         """Says what is open of the inputs, before the parameters are made, and finds what that leaves open of what
         layers give. Raises ShapeError where a layer has other weights at another length."""
-        found: list[list[tuple[int, ...]]] = []
         places = [*self._places, *self.graph.places]
         for _, reads, gives in self._parts:
             places += [*reads, gives]
-        for length in _open.LENGTHS:
-            self._resize([_open.at(one, length) for one in sizes])
-            found.append([self.seen(place) for place in places])
+        found = _open.tried(sizes, lambda at: self._seen_at(at, places))
         told = [_open.merged(shapes) for shapes in zip(*found, strict=True)]
         for layer in self.layers:
             layer._output_shape = told.pop(0)
@@ -108,13 +105,15 @@ class Built:
             shapes = ", ".join(map(str, self.read_shapes))
             raise UnsupportedError(f"the model reads samples of {shapes}, and {why}; wanted an Input without None")
 
-    def _resize(self, sizes: Sequence[tuple[int, ...]]) -> None:
+    def _seen_at(self, sizes: Sequence[tuple[int, ...]], places: Sequence[Place]) -> list[tuple[int, ...]]:
+        """The sizes of what lies in some places, with inputs of these."""
         try:
             self.model.set_sizes(sizes)
         except ShapeError as error:
             raise ShapeError(f"a size of the input is None, and at another length {error}; wanted layers whose weights "
                              "do not depend on it, such as GlobalAveragePooling1D instead of Flatten, or a "
                              "number") from None  # fmt: skip
+        return [self.seen(place) for place in places]
 
     def take_sizes(self, inputs: Sequence[NDArray]) -> None:
         """Has the model read samples of these arrays' sizes, where sizes are open."""

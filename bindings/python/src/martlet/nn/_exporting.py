@@ -24,9 +24,9 @@ class Exporting(Stepping):
         Weights are inside. Dropout and what else training alone does is left out, and moving statistics are taken, as
         in predict; a Normalization layer, as scalers' layer() gives, is a part of the file. The first axis of inputs
         and outputs, "batch", may have any size, and so may the steps of sequences, "steps", of a model in which nothing
-        depends on how many there are: layers over features, recurrent layers, attention, Conv1D and pools, but for
-        strides with padding "same", and global pools. The others are the model's, channels last where the model's are.
-        Masks do not go out.
+        depends on how many there are: layers over features, recurrent layers, attention, positions, Conv1D and pools,
+        but for strides with padding "same", and global pools. The others are the model's, channels last where the
+        model's are. Masks do not go out.
         Inputs, outputs and layers keep their names, but an output that is called as an input is has "_output" behind
         it; weights are called dense/kernel, as in save's files. What model.text does is no part of it.
 

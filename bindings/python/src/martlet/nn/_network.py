@@ -232,13 +232,14 @@ class Network(Weights):
 
     def _anew(self, sizes: Sequence[Sizes], *, settles: bool = True) -> Built:
         """A new native model with all layers, of inputs of these sizes."""
-        *others, given = _open.tries(sizes)
-        tried = [self._lay_in(Built(Native(one[0], self.seed), settles=False), one) for one in others]
-        built = self._lay_in(Built(Native(given[0], self.seed, self._owner), settles=settles), given)
-        for other in tried:
+        *others, built = _open.tried(sizes, lambda at: self._made(at, settles))
+        for other in others:
             _open.check_alike(built.model, other.model)
             built.open(sizes)
         return built
+
+    def _made(self, sizes: Sequence[tuple[int, ...]], settles: bool) -> Built:
+        return self._lay_in(Built(Native(sizes[0], self.seed, self._owner), settles=settles), sizes)
 
     @abstractmethod
     def _input_names(self) -> list[str]:

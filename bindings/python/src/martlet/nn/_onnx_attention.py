@@ -1,4 +1,5 @@
-"""What attention, positions and RMS normalization are in ONNX: of any number of steps, but for positions."""
+"""What attention, positions and RMS normalization are in ONNX: of any number of steps, and of positions as many as
+there are rows of their table."""
 
 from __future__ import annotations
 
@@ -45,7 +46,10 @@ def _later(graph: Graph, scores: str) -> str:
 
 def position(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
     table = graph.constant(f"{node.owner}/embeddings", node.arrays["embeddings"])
-    return Value(graph.add("Expand", table, graph.add("Shape", graph.plain(reads[0]))), node.sizes, plain(2))
+    shape = graph.add("Shape", graph.plain(reads[0]))
+    steps = graph.add("Shape", graph.plain(reads[0]), start=1, end=2)
+    table = graph.add("Slice", table, graph.whole("first", [0]), steps)
+    return Value(graph.add("Expand", table, shape), node.sizes, plain(2))
 
 
 def rms_norm(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:

@@ -49,6 +49,8 @@ def _of(node: Laid, read: list[str | None]) -> str | None:
         return first if node.said["padding"] == kinds.PADDING_SAME else f"steps of {node.name}"
     if None in read or len(node.sizes) != 2:
         return None
+    if node.kind == kinds.LAYER_POSITION:
+        return first if node.said["units"] else None
     if node.kind == kinds.LAYER_CONCATENATE:
         return first if node.said["axis"] % 2 == 1 and len({*read}) == 1 else None
     if node.kind == kinds.LAYER_ATTENTION:

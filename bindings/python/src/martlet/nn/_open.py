@@ -6,16 +6,18 @@ trying two lengths: sizes that differ are open.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 from martlet import _ffi_models
-from martlet._errors import UnsupportedError
+from martlet._errors import ShapeError, UnsupportedError
 from martlet._model import Model
 
 Sizes = tuple[int | None, ...]
+Found = TypeVar("Found")
 
-# Longer than any window; nothing is computed at these.
-LENGTHS = (2048, 1024)
+# Pairs that are tried, the longest that all layers take; nothing is computed at these.
+LENGTHS = ((2048, 1024), (256, 128), (32, 16), (4, 2))
 # What a model has before samples come: the shortest that all layers take.
 SHORT = (8, 64)
 
@@ -25,14 +27,24 @@ def is_open(shapes: Iterable[Sizes]) -> bool:
     return any(None in sizes for sizes in shapes)
 
 
-def at(sizes: Sizes, length: int = LENGTHS[-1]) -> tuple[int, ...]:
+def at(sizes: Sizes, length: int = 1) -> tuple[int, ...]:
     """The sizes with a number where they are open."""
     return tuple(length if size is None else size for size in sizes)
 
 
-def tries(shapes: Sequence[Sizes]) -> list[list[tuple[int, ...]]]:
-    """The shapes at each of the lengths that are tried, or once where nothing is open."""
-    return [[at(sizes, length) for sizes in shapes] for length in (LENGTHS if is_open(shapes) else LENGTHS[-1:])]
+def tried(shapes: Sequence[Sizes], attempt: Callable[[list[tuple[int, ...]]], Found]) -> list[Found]:
+    """What an attempt gives with the shapes at two lengths, the longer one first; once where nothing is open. Raises
+    what it does with the longest that are tried."""
+    if not is_open(shapes):
+        return [attempt([at(sizes) for sizes in shapes])]
+    refused: ShapeError | None = None
+    for lengths in LENGTHS:
+        try:
+            return [attempt([at(sizes, length) for sizes in shapes]) for length in lengths]
+        except ShapeError as error:
+            refused = refused or error
+    assert refused is not None
+    raise refused
 
 
 def merged(found: Sequence[tuple[int, ...]]) -> Sizes:

@@ -14,18 +14,18 @@ from martlet.nn._open import Sizes
 def shape_of(entry: Any, name: str, shapes: Sequence[Sizes], before: Sequence[Sizes] = ()) -> Sizes:
     """The sizes of what an entry gives for nodes of these; before: those that it was called with first, whose weights
     it has. Raises what a model would."""
-    tries = _open.tries([*before, *shapes])
-    return _open.merged([_tried(entry, name, one[len(before) :], one[: len(before)]) for one in tries])
+    count = len(before)
+    return _open.merged(_open.tried([*before, *shapes], lambda sizes: _tried(entry, name, sizes, count)))
 
 
-def _tried(entry: Any, name: str, shapes: Sequence[tuple[int, ...]], before: Sequence[tuple[int, ...]]) -> Any:
+def _tried(entry: Any, name: str, sizes: Sequence[tuple[int, ...]], before: int) -> tuple[int, ...]:
     from martlet.nn._built import Built
 
-    first, *others = (*before, *shapes)
+    first, *others = sizes
     built = Built(Model(first, 0), settles=False)
     built.graph.batch = 1
-    places = [Place(), *(built.graph.input(f"read by {name[:150]}, {k}", sizes) for k, sizes in enumerate(others))]
+    places = [Place(), *(built.graph.input(f"read by {name[:150]}, {k}", one) for k, one in enumerate(others))]
     if before:
-        built.add(entry, name, places[: len(before)])
-    built.add(entry, name, places[len(before) :])
+        built.add(entry, name, places[:before])
+    built.add(entry, name, places[before:])
     return built.graph.shape

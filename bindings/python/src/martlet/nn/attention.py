@@ -157,11 +157,11 @@ class PositionEmbedding(Layer):
     """The row of a table for each step of a sequence, whatever stands there: (steps, features) stays. Added to what it
     reads it says where things stand: x + PositionEmbedding(steps)(x).
 
-    sequence_length          the steps
+    sequence_length          the steps, or the most of them where sequences may be shorter: they have the first rows
     initializer              as Dense's kernel_initializer
     trainable                as Layer's
 
-    Its arguments are KerasHub's. Weights: embeddings, (steps, features).
+    Its arguments are KerasHub's. Weights: embeddings, (sequence_length, features).
     """
 
     _words = Layer._words | {"kernel_value": "initializer"}
@@ -181,12 +181,13 @@ class PositionEmbedding(Layer):
 
     def _lay(self, graph: Graph, name: str) -> int:
         graph.sequence(_formats.LAST, name)
-        if graph.sizes[0] != self.sequence_length:
-            raise ShapeError(f"layer {name!r} reads sequences of {graph.sizes[0]} steps; wanted sequence_length, "
-                             f"{self.sequence_length}")  # fmt: skip
+        if graph.sizes[0] > self.sequence_length:
+            raise ShapeError(f"layer {name!r} reads sequences of {graph.sizes[0]} steps; wanted {self.sequence_length} "
+                             "at most, its sequence_length")  # fmt: skip
         return graph.add(
             _ffi_models.LAYER_POSITION,
             name,
+            units=self.sequence_length,
             flags=self._frozen_flag,
             kernel_initializer=self.initializer.number,
             kernel_value=self.initializer.value,
