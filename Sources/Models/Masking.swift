@@ -78,7 +78,8 @@ extension Layer {
 extension LayerKind {
     /// What becomes of a mask that comes with what a layer reads.
     enum MaskUse {
-        /// Read and handed on; handed on; of several handed on where it is the same; of keys and values read, and of queries
+        /// Read and handed on; handed on; of several handed on where it is the same, and dropped where one
+        /// has none; of keys and values read, and of queries
         /// handed on; read and dropped; dropped, as by Keras's layer; and what Keras's layer does with it is not there.
         case reads, passesOn, merges, attends, ends, drops, cannot
     }
@@ -131,6 +132,7 @@ extension Model {
         case .merges:
             let isSame = masks.count == inputs.count && masks.allSatisfy { $0 == mask }
             if isSame && !joinsSteps { return (nil, mask) }
+            if masks.count < inputs.count && !joinsSteps { return (nil, nil) }
         case .cannot: break
         }
         throw MartletError(

@@ -22,8 +22,8 @@ class Masking(Layer):
     Dense, activations, Dropout, GaussianNoise, LayerNormalization, GroupNormalization, Rescaling and Normalization hand
     the mask on, as Keras's do, and so do a recurrent layer that returns sequences, and Add, Multiply and Concatenate of
     nodes with the same mask. GlobalAveragePooling1D, losses and metrics pass over the steps. RMSNormalization,
-    convolutions, other pools and layers that move elements drop the mask. BatchNormalization and nodes with several
-    masks, or of which some have one, with which Keras does more, raise UnsupportedError.
+    convolutions, other pools and layers that move elements drop the mask, and so do Add, Multiply and Concatenate where
+    a node has none. BatchNormalization and nodes with several masks, with which Keras does more, raise UnsupportedError.
     """
 
     _words = Layer._words | {"offset": "mask_value"}
