@@ -52,7 +52,7 @@ suite "C" "$python" Tests/C/run.py --library "$library" --header include
 suite "install" Tests/install/run.sh
 suite "equivalence" "$python" Tests/equivalence/run.py
 # A file of tests is one process's, so that what its tests share is made once; a process comes to 5 GB.
-suite "Python" "$python" -m pytest -q -n auto --maxprocesses 2 --dist loadfile bindings/python/tests
+suite "Python" "$python" -m pytest -q -n auto --maxprocesses 2 --dist loadfile --no-loadscope-reorder bindings/python/tests
 suite "examples" "$python" -m pytest -q Examples/python
 suite "benchmarks" "$python" -m pytest -q Benchmarks
 suite "setup" "$python" -m pytest -q Tests/test_setup.py Tests/test_readme.py
