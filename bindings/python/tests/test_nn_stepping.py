@@ -121,12 +121,14 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: sees_all().predict_next(numbers(2, 1, 4)), martlet.UnsupportedError, "sees steps behind a step's own"),
     (lambda: recurrent().predict_next(numbers(2, 1, 4)), martlet.UnsupportedError, "looks at steps as a whole"),
     (lambda: masked().predict_next([[1]]), martlet.UnsupportedError, "reads a mask"),
-    (lambda: language_model().predict_next(words(2, LENGTH + 1)), martlet.ShapeError, "expected 1 to 24 of each of 2"),
+    (lambda: language_model().predict_next(words(2, LENGTH + 1)), martlet.ShapeError, "x has 25 steps; wanted 1 to 24"),
     (lambda: language_model().predict_next(words(2, 0)), martlet.ShapeError, "holds no samples"),
     (lambda: language_model().predict_next([[VOCABULARY]]), martlet.ArgumentError, "x holds 11"),
     (lambda: language_model().predict_next([[1]], reset=2), martlet.ArgumentError, "reset"),
     (lambda: language_model().generate([], 3), martlet.ShapeError, "x is"),
     (lambda: language_model().generate([[[1]]], 3), martlet.ShapeError, "x is"),
+    (lambda: language_model().generate([[1, 2], [3]], 3), martlet.DTypeError, "x is no array"),
+    (lambda: language_model().generate(None, 3), martlet.DTypeError, "x is None"),
     (lambda: language_model().generate([-1], 3), martlet.ArgumentError, "x holds -1"),
     (lambda: language_model().generate([1], -1), martlet.ArgumentError, "max_new_tokens is -1"),
     (lambda: language_model().generate([1], 3, temperature=-1), martlet.ArgumentError, "temperature is -1"),
@@ -148,9 +150,11 @@ def test_what_is_refused_leaves_sequences_where_they_are() -> None:
     model, x = language_model(), words(2, LENGTH)
     whole = model.predict(x)
     model.predict_next(x[:, :4])
-    for bad in (x[:, :21], x[:1, :1], np.full((2, 1), VOCABULARY)):
+    for bad in (x[:, :21], x[:1, :1], np.full((2, 1), VOCABULARY), words(4, 1)):
         with pytest.raises(martlet.MartletError):
             model.predict_next(bad)
+    with pytest.raises(martlet.ShapeError):
+        model.predict_next(words(2, LENGTH + 1), reset=True)
     np.testing.assert_array_equal(model.predict_next(x[:, 4:9]), whole[:, 4:9])
     np.testing.assert_array_equal(model.predict_next(x[:1, :2], reset=True), whole[:1, :2])
 

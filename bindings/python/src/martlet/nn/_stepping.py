@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _arguments, _arrays, _ffi_models
+from martlet import _arguments, _arrays, _ffi_models, _samples
 from martlet._errors import ArgumentError, ShapeError, UnsupportedError
 from martlet._model import parts
 from martlet._samples import NDArray
@@ -46,8 +46,14 @@ class Stepping(Trained):
             if len(set(steps)) > 1 or not steps[0] or not len(inputs[0]):
                 raise ShapeError(f"x has {_arguments.listed(steps)} steps; wanted 1 or more, as many of each input")
             if anew or not self._runs_along:
+                if steps[0] > sizes[0][0]:
+                    raise ShapeError(f"x has {steps[0]} steps; wanted 1 to {sizes[0][0]}, as the input has")
                 built.model.begin_sequences(len(inputs[0]))
-                self._runs_along = True
+                self._runs_along = len(inputs[0])
+            elif len(inputs[0]) != self._runs_along:
+                raise ShapeError(
+                    f"x has {len(inputs[0])} sequences; wanted the {self._runs_along} that are under way, or reset=True"
+                )
             shapes = [(len(inputs[0]), steps[0], *shape[1:]) for shape in built.output_shapes]
             room = np.empty(sum(map(prod, shapes)), np.float32)
             places = [_inputs.placed(one) for one in inputs]
@@ -75,7 +81,7 @@ class Stepping(Trained):
         Where the model's steps are all taken, the last half of them is read anew, as if it were the beginning, and of a
         longer x its end. Layers and errors are predict_next's, which is under way at the last number that was read.
         """
-        prompt = np.asarray(x)
+        prompt = _samples.array(x, "x")
         if prompt.ndim not in (1, 2) or not prompt.size:
             raise ShapeError(f"x is {prompt.shape}; wanted (steps,) or (sequences, steps), one or more of each")
         count = _arguments.integer(max_new_tokens, "max_new_tokens", 0, 2**31 - 1)
@@ -97,7 +103,7 @@ class Stepping(Trained):
         length, steps = sizes[0][0], read.shape[1]
         found = np.empty((len(read), steps + count), np.int32)
         found[:, :steps] = read
-        model, self._runs_along = built.model, True
+        model, self._runs_along = built.model, len(read)
         logits = np.empty((len(read), min(length, max(steps, length // 2)), shapes[0][1]), np.float32)
         flat, one = logits.reshape(-1), np.empty((len(read), 1), np.int32)
         address = _arrays.address(logits)

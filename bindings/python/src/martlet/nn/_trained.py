@@ -37,7 +37,8 @@ class Trained(Halves):
         self._compilation: Compilation | None = None
         self._training = Owner()
         self._is_ready = False
-        self._runs_along = False
+        self._runs_along = 0
+        """How many sequences are under way."""
 
     @abstractmethod
     def _build_for(self, given: Sequence[tuple[str, NDArray]]) -> Built:
@@ -92,7 +93,7 @@ class Trained(Halves):
     def _forget(self) -> None:
         if self._compilation is not None and self._built is not None:
             self._compilation.optimizer._release(self._built.model)
-        self._is_ready = self._runs_along = False
+        self._is_ready, self._runs_along = False, 0
         super()._forget()
 
     @property
