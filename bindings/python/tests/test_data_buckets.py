@@ -76,7 +76,7 @@ def test_a_model_learns_from_them() -> None:
     ("given", "options", "error", "said"),
     [
         ("text", {}, martlet.DTypeError, "x is str; wanted a list of sequences"),
-        ([], {}, martlet.DTypeError, "one or more"),
+        ([], {}, martlet.ShapeError, "one or more"),
         ([[1, 2], [[1, 2]]], {}, martlet.ShapeError, r"x\[1\] has steps of shape \(2,\); wanted \(\)"),
         ([[1], "a"], {}, martlet.DTypeError, r"x\[1\] is 'a'"),
         ([[1], [1j]], {}, martlet.DTypeError, r"x\[1\] has dtype complex128"),
@@ -85,6 +85,8 @@ def test_a_model_learns_from_them() -> None:
         ([[1]], {"padding": "left"}, martlet.ArgumentError, "padding is 'left'"),
         ([[1]], {"batch_size": 0}, martlet.ArgumentError, "batch_size is 0"),
         ([[1]], {"value": float("nan")}, martlet.ArgumentError, "value is nan"),
+        ([[1]], {"value": 0.5}, martlet.ArgumentError, "value is 0.5; wanted a number of x's type, int64"),
+        ([[1]], {"value": 1e300}, martlet.ArgumentError, "value is 1e.300"),
     ],
 )
 def test_what_cannot_be(given: Any, options: dict[str, Any], error: type[Exception], said: str) -> None:

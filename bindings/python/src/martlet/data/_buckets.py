@@ -58,6 +58,9 @@ class Buckets:
         if padding not in ("post", "pre"):
             raise ArgumentError(f"padding is {padding!r}; wanted 'post' or 'pre'")
         self.padding, self.value = padding, _arguments.real(value, "value")
+        with np.errstate(over="ignore", invalid="ignore"):
+            if self._x[0].dtype.kind != "f" and np.array(value).astype(self._x[0].dtype) != value:
+                raise ArgumentError(f"value is {value!r}; wanted a number of x's type, {self._x[0].dtype}")
         self.epoch = 0
 
     def __len__(self) -> int:
@@ -89,8 +92,10 @@ class Buckets:
 
 def _sequences(x: Any) -> list[NDArray]:
     """The sequences as arrays of one type, and of one size for each step."""
-    if not isinstance(x, Sequence | np.ndarray) or isinstance(x, str) or len(x) == 0:
-        raise DTypeError(f"x is {type(x).__name__}; wanted a list of sequences, one or more")
+    if not isinstance(x, Sequence | np.ndarray) or isinstance(x, str):
+        raise DTypeError(f"x is {type(x).__name__}; wanted a list of sequences")
+    if len(x) == 0:
+        raise ShapeError("x has no sequences; wanted one or more")
     found = [_samples.array(one, f"x[{place}]") for place, one in enumerate(x)]
     known = next((one for one in found if len(one)), found[0])
     for place, one in enumerate(found):
