@@ -169,3 +169,18 @@ def test_other_batches_are_refused_and_nothing_is_changed() -> None:
         nn.Input((3,), batch_shape=(2, 3))
     with pytest.raises(martlet.DTypeError, match="batch_shape is 3"):
         nn.Input(batch_shape=3)
+
+
+def test_states_stay_where_a_layer_is_frozen() -> None:
+    """A model whose layers' trainable has been set is laid down anew."""
+    x = numbers(4, 3, 2)
+    found = []
+    for is_frozen in (False, True):
+        model, _ = pair("LSTM")
+        model.predict(x)
+        model.layers[0].trainable = not is_frozen
+        model.compile("sgd", "mse")
+        found.append(model.predict(x))
+    np.testing.assert_array_equal(found[0], found[1])
+    model.layers[1].reset_states()
+    assert (model.predict(x) != found[0]).any()

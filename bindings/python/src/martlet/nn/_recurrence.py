@@ -60,6 +60,7 @@ class Recurrent(Layer):
         self.go_backwards = _arguments.flag(go_backwards, f"go_backwards of {self}")
         self.stateful = _arguments.flag(stateful, f"stateful of {self}")
         self._batch: int | None = None
+        self._kept_states: list[NDArray] = []
         self.dropout = _arguments.real(dropout, f"dropout of {self}")
         self.recurrent_dropout = _arguments.real(recurrent_dropout, f"recurrent_dropout of {self}")
         for given, value in others.items():
@@ -129,11 +130,25 @@ class Recurrent(Layer):
         """Sets what a stateful layer keeps to zeros. Raises OrderError before its model knows the shape of samples."""
         place = self._place()
         with place.model.owner.inside():
-            for view, array in place.views(self._node) if self.stateful else []:
-                if _is_state(view):
-                    array[...] = 0
+            for array in self._state_arrays():
+                array[...] = 0
 
     reset_state = reset_states
+
+    def _state_arrays(self) -> list[NDArray]:
+        views = self._place().views(self._node) if self.stateful else []
+        return [array for view, array in views if _is_state(view)]
+
+    def _keep_weights(self) -> None:
+        super()._keep_weights()
+        self._kept_states = [array.copy() for array in self._state_arrays()]
+
+    def _filled(self) -> None:
+        super()._filled()
+        kept, self._kept_states = self._kept_states, []
+        for array, value in zip(self._state_arrays() if kept else [], kept, strict=True):
+            if array.shape == value.shape:  # of batches as large
+                array[...] = value
 
     def _views_in(self, built: Built, node: int) -> list[tuple[View, NDArray]]:
         return [pair for pair in super()._views_in(built, node) if not _is_state(pair[0])]
