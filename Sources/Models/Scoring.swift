@@ -35,6 +35,13 @@ struct Scoring {
             ? lastActivation == .softmax || lastActivation == .sigmoid : settings.from == .probabilities
         mask = model.nodes[model.outputNodes[number]].mask
         steps = mask.map { model.graph.values[$0].shape[0] } ?? 1
+        // Behind a layer's steps there may be its last states.
+        guard mask == nil || shape[0] == steps else {
+            throw MartletError(
+                .unsupported,
+                "\(prefix)output is a sequence with a mask and states behind it; expected the sequence alone, by CROPPING1D"
+            )
+        }
         columns = settings.loss.looksAtRows || mask != nil ? shape.last : shape.elementCount
         rows = shape.elementCount / columns
         let logits = isProbability ? Scoring.logits(settings.loss, columns, model.graph, output) : nil

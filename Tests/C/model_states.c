@@ -209,6 +209,23 @@ static void one_at_a_time(void) {
     CHECK_OK(martlet_model_destroy(other));
 }
 
+/* Hidden steps are of a sequence alone: its states behind it are no output to be scored. */
+static void states_have_no_mask(void) {
+    const martlet_layer layers[] = {network_layer(MARTLET_LAYER_MASKING, 0, MARTLET_ACTIVATION_LINEAR),
+                                    cell(MARTLET_LAYER_LSTM, MARTLET_RETURN_SEQUENCES | MARTLET_RETURN_STATE)};
+    martlet_layer crop = network_layer(MARTLET_LAYER_CROPPING1D, 0, MARTLET_ACTIVATION_LINEAR);
+    martlet_training training;
+    crop.pads[1] = 2;
+    CHECK_OK(martlet_training_init(&training, sizeof training, MARTLET_LOSS_MSE));
+    for (int is_cropped = 0; is_cropped < 2; is_cropped++) {
+        martlet_model *model = begin(STEPS);
+        for (int k = 0; k < LENGTH(layers); k++) CHECK_OK(martlet_model_add(model, &layers[k], NULL, 0, NULL));
+        if (is_cropped) CHECK_OK(martlet_model_add(model, &crop, NULL, 0, NULL));
+        CHECK_STATUS(martlet_model_compile(model, &training, NULL), is_cropped ? MARTLET_OK : MARTLET_ERROR_UNSUPPORTED);
+        CHECK_OK(martlet_model_destroy(model));
+    }
+}
+
 int main(void) {
     check_fill(samples, LENGTH(samples), 1);
     for (int32_t threads = 1; threads <= 2; threads++) {
@@ -216,5 +233,6 @@ int main(void) {
         for (int k = 0; k < LENGTH(kinds); k++) run_whole(kinds[k]), caller_holds(kinds[k]), model_keeps(kinds[k]);
     }
     one_at_a_time();
+    states_have_no_mask();
     return check_end();
 }

@@ -107,7 +107,8 @@ martlet_status martlet_training_init(martlet_training *out_training, size_t stru
 /* Makes the model ready to train: parameters are made if there are none yet, moments start at zero, and
  * memory for batches is planned once. optimizer: NULL for Adam with its defaults; a Schedule-Free one has a beta1, or
  * momentum, of 2^-24 or more (ARGUMENT), here and in martlet_model_set. May be called again.
- * Fails with NULL, STRUCT, ARGUMENT, SHAPE, UNSUPPORTED (a field of optimizer), ORDER (no layer) and MEMORY.
+ * Fails with NULL, STRUCT, ARGUMENT, SHAPE, UNSUPPORTED (a field of optimizer; an output of a sequence with hidden steps and
+ * states behind it), ORDER (no layer) and MEMORY.
  * Since 0.1. */
 martlet_status martlet_model_compile(martlet_model *model, const martlet_training *training,
                                      const martlet_config *optimizer);
