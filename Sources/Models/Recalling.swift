@@ -24,7 +24,8 @@ final class RecallingAttention: Operation {
         super.init(inputs: inputs, output: ofStep.output)
     }
 
-    override func savedCount(batch: Int) -> Int { heads * course.length * batch }
+    /// The weights of one sequence's steps: the next one's take their place.
+    override func savedCount(batch: Int) -> Int { heads * course.length * course.length }
 
     override func forward(_ pass: ForwardPass) {
         let (steps, done) = unsafe (pass.batch / course.sequences, course.done)
