@@ -75,7 +75,8 @@ extension Model {
         for node in nodes where node.layer.kind == .input { shapes.append(try step(of: node, course)) }
         do {
             return try relaid(over: shapes, along: course)
-        } catch where error.kind == .shape {
+        } catch {
+            if error.kind != .shape { throw error }
             throw MartletError(.unsupported, "the model has layers over whole samples; expected layers over sequences")
         }
     }
@@ -115,11 +116,13 @@ extension Model {
         let course = run.course
         let count = try x.sampleCount(of: run.model)
         let (steps, rest) = count.quotientAndRemainder(dividingBy: course.sequences)
-        guard rest == 0, steps <= course.length - course.done else {
+        let left = course.length - course.done
+        guard rest == 0, steps <= left else {
             throw MartletError(
                 .shape,
-                "x has \(count) steps; expected 1 to \(course.length - course.done) of each of \(course.sequences) sequences"
-            )
+                left == 0
+                    ? "all \(course.length) steps have been read; expected sequences to be begun anew"
+                    : "x has \(count) steps of all sequences; expected 1 to \(left) of each of \(course.sequences)")
         }
         let target = try unsafe room(out, for: count, of: x, in: run.model)
         let machine = try ExecutionSettings()

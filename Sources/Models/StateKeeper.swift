@@ -26,8 +26,8 @@ final class StateKeeper {
         guard size == batch && count % batch == 0 else {
             throw MartletError(
                 .shape,
-                "\(count) samples come in batches of \(size); expected batches of \(batch): \(layer) keeps the states of as "
-                    + "many")
+                "\(count) samples come in batches of \(size); expected whole batches of \(batch): \(layer) keeps the states of "
+                    + "as many")
         }
     }
 

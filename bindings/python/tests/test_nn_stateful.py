@@ -152,7 +152,7 @@ def test_other_batches_are_refused_and_nothing_is_changed() -> None:
         lambda: ours.evaluate(x[:6], y[:6], batch_size=4),
         lambda: ours.train_on_batch(x, y),
     ):
-        with pytest.raises(martlet.ShapeError, match=r"expected batches of 4: layer \"gru\" keeps the states"):
+        with pytest.raises(martlet.ShapeError, match=r"expected whole batches of 4: layer \"gru\" keeps the states"):
             call()
     for one, other in zip(before, ours.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
