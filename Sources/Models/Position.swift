@@ -17,7 +17,8 @@ final class Position: Operation {
         let steps = course?.length ?? input[0]
         let rows = layer.units > 0 ? layer.units : steps
         guard steps <= rows else {
-            throw MartletError(.shape, "\(subject) reads \(steps) steps; expected \(rows) at most, the rows of its table")
+            throw MartletError(
+                .shape, "\(subject) reads \(steps) steps; expected \(rows) at most, the rows of its table")
         }
         table = try Shape([rows, input[1]], "\(subject)'s table")
         super.init(inputs: [input], output: input)

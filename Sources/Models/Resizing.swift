@@ -9,7 +9,8 @@ extension Model {
     /// `.unsupported` where a layer is the caller's own, or a metric counts by the place in a sample. Nothing has changed then.
     public func resize(_ shapes: [Shape]) throws(MartletError) {
         guard shapes.count == inputCount else {
-            throw MartletError(.argument, "there are \(shapes.count) shapes; expected \(inputCount), one for each input")
+            throw MartletError(
+                .argument, "there are \(shapes.count) shapes; expected \(inputCount), one for each input")
         }
         for (number, shape) in shapes.enumerated() where shape.rank != inputShape(number).rank {
             throw MartletError(
