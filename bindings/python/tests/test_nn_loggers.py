@@ -258,4 +258,4 @@ def test_each_name_of_kerass_is_here_or_says_what_to_use() -> None:
         _ = nn.dense
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert not hasattr(nn, "MultiHeadAttention")
+        assert not hasattr(nn, "ConvLSTM2D")
