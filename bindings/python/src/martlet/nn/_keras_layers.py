@@ -43,6 +43,12 @@ def described(entry: Entry) -> str:
     return f"Keras's layer {entry['config'].get('name')!r}, a {entry['class_name']}"
 
 
+def is_operation(entry: Entry) -> bool:
+    """Whether it is one of Keras's operations, and no layer."""
+    module = str(entry.get("module"))
+    return module.startswith("keras.") and ".ops." in module
+
+
 def made(entry: Entry) -> Layer:
     """The layer that an entry of a config describes. Raises UnsupportedError, which names layer and setting."""
     name, config = entry["class_name"], entry["config"]
@@ -67,7 +73,7 @@ def made(entry: Entry) -> Layer:
 
 def _class_of(entry: Entry) -> type[Layer]:
     name, module = entry["class_name"], str(entry.get("module"))
-    if module.startswith("keras.") and ".ops." in module and name in ("Add", "Multiply"):
+    if is_operation(entry) and name in ("Add", "Multiply"):
         return layers.Add if name == "Add" else layers.Multiply
     kind: Any = None
     hint = _OTHERWISE.get(name, "its class is its own")

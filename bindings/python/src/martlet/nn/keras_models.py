@@ -11,8 +11,10 @@ from martlet import _forks
 from martlet._errors import DTypeError, FormatError, MartletError, UnsupportedError
 from martlet.nn import _keras_files, _keras_layers
 from martlet.nn._keras_files import Arrays, Entry
+from martlet.nn._keras_masks import READERS, Masks
 from martlet.nn.attention import MultiHeadAttention
 from martlet.nn.inputs import DTYPES, Input, InputLayer
+from martlet.nn.merging import Concatenate
 from martlet.nn.model import Model
 from martlet.nn.node import Node
 from martlet.nn.normalizations import Normalization
@@ -28,8 +30,9 @@ def from_keras(source: Any) -> Model:
     source   a Sequential or functional model of Keras's, or the name of a .keras file, which is read by its config,
              without Keras, and of which nothing is run; that needs h5py: pip install h5py
 
-    Models in models, shared layers, several inputs and outputs, and what is not trained come along; losses and the
-    optimizer's state do not: compile the model here. Predictions are Keras's but for rounding.
+    Models in models, shared layers, several inputs and outputs, masks of Embedding and Masking, and what is not trained
+    come along; losses and the optimizer's state do not: compile the model here. Predictions are Keras's but for
+    rounding, and what attention gives for steps that a mask hides, which only layers that hide them may read.
 
     Raises DTypeError for what is neither, FileError and FormatError for a file that cannot be read or is none, or has
     other weights than its config says, which takes no memory for these,
@@ -59,14 +62,17 @@ def _model(entry: Entry) -> Model:
         return _sequential(config)
     nodes: dict[tuple[str, int], Node] = {}
     made: dict[str, Any] = {}
+    masks = Masks()
     waiting = [(one, index) for one in config["layers"] for index in range(max(len(one["inbound_nodes"]), 1))]
     while waiting:
-        left = [(one, index) for one, index in waiting if not _laid(one, index, made, nodes)]
+        left = [(one, index) for one, index in waiting if not _laid(one, index, made, nodes, masks)]
         if len(left) == len(waiting):
             raise FormatError(f"{_keras_layers.described(left[0][0])}, reads what no layer gives")
         waiting = left
     inputs = [nodes[place] for place in _places(config["input_layers"])]
     ends = config["output_layers"]
+    for place in _places(ends):
+        masks.refuse(place, "the model gives")
     if isinstance(ends, dict):
         return Model(
             inputs, {name: nodes[place] for name, one in ends.items() for place in _places(one)}, name=config["name"]
@@ -100,16 +106,23 @@ def _input(entry: Entry) -> Input:
     return Input(sizes, dtype=config["dtype"], name=config["name"])
 
 
-def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str, int], Node]) -> bool:
+def _laid(
+    entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str, int], Node], masks: Masks
+) -> bool:
     """Lays one call of a layer down, where what it reads is there; returns whether it was."""
     name = entry["name"]
     if entry["class_name"] == "InputLayer":
         nodes[name, 0] = _input(entry)
         return True
     call = entry["inbound_nodes"][index]
+    if masks.compute(entry, (name, index), _given(call["args"]), nodes):
+        return True
     attends = entry["class_name"] == "MultiHeadAttention"
     arguments, is_causal = _attending(entry, call) if attends else (call["args"], False)
+    (mask,) = _given([call["kwargs"].get("mask")])
     for key, value in call["kwargs"].items():
+        if key == "mask" and isinstance(mask, tuple):
+            continue
         if attends and (key in _SIDES or (key == "use_causal_mask" and isinstance(value, bool))):
             continue
         # What predicts says that it does, whatever a layer was called with.
@@ -117,7 +130,11 @@ def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str,
             raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with {key} {value!r}, which is not "
                                    "served here")  # fmt: skip
     reads = [*_tensors(entry, arguments)]
+    for read in reads:
+        masks.refuse(read, f"{_keras_layers.described(entry)}, reads")
     if any(read not in nodes for read in reads) or (index and (name, index - 1) not in nodes):
+        return False
+    if isinstance(mask, tuple) and not (masks.has(mask) or mask in nodes):
         return False
     if name not in made:
         made[name] = _entry(entry)
@@ -126,7 +143,27 @@ def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str,
         nodes[name, index] = made[name](*found, use_causal_mask=is_causal)
     else:
         nodes[name, index] = made[name](found if len(found) > 1 else found[0])
+    if isinstance(mask, tuple) and not (isinstance(made[name], READERS) and masks.is_of(mask, found[0])):
+        raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with a mask; taken is that of an Embedding "
+                               "or a Masking before it, by recurrent layers, Bidirectional and GlobalAveragePooling1D")  # fmt: skip
+    if _keras_layers.is_operation(entry) and any(masks.is_masked(read) for read in found):
+        raise UnsupportedError(f"{_keras_layers.described(entry)}, drops a mask, which keras.layers.Add, Multiply and "
+                               "the like hand on as layers here do")  # fmt: skip
+    masks.add(nodes[name, index])
     return True
+
+
+def _given(arguments: Any) -> list[Any]:
+    """What an operation is called with: numbers and the like as they are, and where tensors are."""
+    found: list[Any] = []
+    for one in arguments:
+        if isinstance(one, list):
+            found += _given(one)
+        elif isinstance(one, dict) and one.get("class_name") == "__keras_tensor__":
+            found.append(tuple(one["config"]["keras_history"][:2]))
+        else:
+            found.append(one)
+    return found
 
 
 _SIDES = ("query", "value", "key")
@@ -239,11 +276,15 @@ def _theirs(model: Any, keras: Any) -> Any:
         entries = [_theirs(entry, keras) for entry in model.layers]
         return keras.Sequential([keras.Input(model.input_shape[1:]), *entries], name=model.name)
     made: dict[int, Any] = {}
+    masks = Masks()
     values: dict[Node, Any] = {one: keras.Input(one.sizes, dtype=one.dtype, name=one.name) for one in model.inputs}
     for one in model._nodes[len(values) :]:
+        masks.add(one)
         if id(one.entry) not in made:
             made[id(one.entry)] = _theirs(one.entry, keras)
         reads = [values[read] for read in one.inputs]
+        if isinstance(one.entry, Concatenate):
+            keras.layers.Concatenate()  # Keras's masks come by one of the next name
         if isinstance(one.entry, MultiHeadAttention):
             values[one] = made[id(one.entry)](*reads, use_causal_mask=one.entry.use_causal_mask)
         else:
@@ -252,7 +293,10 @@ def _theirs(model: Any, keras: Any) -> Any:
     outputs: Any = dict(zip(model._named_outputs, ends, strict=True)) if model._named_outputs else ends
     inputs = [values[one] for one in model.inputs]
     alone = len(ends) == 1 and not model._named_outputs
-    return keras.Model(inputs if len(inputs) > 1 else inputs[0], ends[0] if alone else outputs, name=model.name)
+    try:
+        return keras.Model(inputs if len(inputs) > 1 else inputs[0], ends[0] if alone else outputs, name=model.name)
+    except ValueError as error:
+        raise UnsupportedError(f"{model!r} has no like in Keras: {error}") from None
 
 
 def _give_theirs(model: Model, theirs: Any) -> None:

@@ -1,0 +1,114 @@
+"""Masks of Keras's functional models, which their configs compute by operations of their own, taken over alive and from
+.keras files, and given back; and those that no layer here has, refused by name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("KERAS_BACKEND", "jax")
+
+import keras
+
+from exported import NDArray, alike, numbers
+from martlet import nn
+from martlet._errors import UnsupportedError
+from sequence_cases import words
+
+K = keras.layers
+
+
+def _model(starts: str, make: Callable[..., Any]) -> tuple[Any, NDArray]:
+    """A model over a sequence with a mask, and samples."""
+    keras.utils.set_random_seed(6)
+    if starts == "words":
+        inputs, x = keras.Input((7,), dtype="int32"), words()
+        steps = K.Embedding(30, 4, mask_zero=True)(inputs)
+    else:
+        inputs, x = keras.Input((7, 4)), numbers((9, 7, 4))
+        x[words() == 0] = 1.5
+        steps = K.Masking(1.5)(inputs)
+    return keras.Model(inputs, make(steps, inputs)), x
+
+
+def _block(x: Any, given: Any) -> Any:
+    x = K.LayerNormalization()(K.Add()([x, K.MultiHeadAttention(2, 3)(x, x)]))
+    return K.GlobalAveragePooling1D()(K.Add()([x, K.Dense(4)(K.Dense(8, activation="gelu")(x))]))
+
+
+def _shared(x: Any, given: Any) -> Any:
+    layer = K.GRU(4, return_sequences=True)
+    return K.LSTM(2)(layer(layer(x)))
+
+
+CASES: dict[str, Callable[..., Any]] = {
+    "a cell": lambda x, given: K.LSTM(3)(x),
+    "both ways": lambda x, given: K.Bidirectional(K.GRU(3))(K.Bidirectional(K.LSTM(2, return_sequences=True))(x)),
+    "handed on": lambda x, given: K.SimpleRNN(3)(K.Dropout(0.1)(K.ReLU()(K.Dense(4)(K.LayerNormalization()(x))))),
+    "a mean": lambda x, given: K.GlobalAveragePooling1D()(x),
+    "sums": lambda x, given: K.GRU(2)(K.Add()([x, K.Dense(4)(x), K.LSTM(4, return_sequences=True)(x)])),
+    "features beside one another": lambda x, given: K.GRU(2)(K.Concatenate()([x, K.Dense(3)(x)])),
+    "dropped": lambda x, given: K.LSTM(3)(K.Conv1D(4, 2)(x)),
+    "an encoder": _block,
+    "a shared layer": _shared,
+    "all steps": lambda x, given: K.LSTM(3, return_sequences=True)(x),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "starts"),
+    [*((name, "words") for name in CASES), ("a cell", "steps"), ("features beside one another", "steps"),
+     ("an encoder", "steps")],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:Layer")
+def test_there_and_back(name: str, starts: str, tmp_path: Path) -> None:
+    theirs, x = _model(starts, CASES[name])
+    theirs.save(tmp_path / "model.keras")
+    right = np.asarray(theirs(x, training=False))
+    for source in (theirs, tmp_path / "model.keras"):
+        model = nn.from_keras(source)
+        alike(model.predict(x), right)
+    alike(np.asarray(nn.to_keras(model)(x, training=False)), right)
+
+
+def _not_equal(number: float) -> Callable[..., Any]:
+    return lambda x, given: K.LSTM(3)(x, mask=keras.ops.not_equal(given, number))
+
+
+REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
+    "another": (_not_equal(3), "'lstm', a LSTM, is called with a mask; taken is that of an Embedding"),
+    "dropped": (lambda x, given: _not_equal(0)(K.Conv1D(4, 1)(x), given), "'lstm', a LSTM, is called with a mask"),
+    "a sum that drops it": (lambda x, given: K.LSTM(3)(x + K.Dense(4)(x)), "a Add, drops a mask"),
+    "steps behind others": (lambda x, given: K.LSTM(3)(K.Concatenate(axis=1)([x, x])), "reads the mask"),
+    "read": (lambda x, given: K.Dense(2)(keras.ops.not_equal(given, 0)), "'dense', a Dense, reads the mask"),
+    "given": (lambda x, given: keras.ops.not_equal(given, 0), "the model gives the mask 'not_equal"),
+    "another layer's": (lambda x, given: K.LSTM(2)(K.BatchNormalization()(x)), "a BatchNormalization, is called with"),
+    "hidden steps of attention": (
+        lambda x, given: K.GlobalMaxPooling1D()(K.Add()([x, K.MultiHeadAttention(2, 3)(x, x)])),
+        "reads all steps of what attention gives",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+@pytest.mark.filterwarnings("ignore:Layer")
+def test_other_masks_are_refused(name: str) -> None:
+    make, text = REFUSED[name]
+    keras.backend.clear_session()
+    with pytest.raises(UnsupportedError, match=text):
+        nn.from_keras(_model("words", make)[0])
+
+
+def test_what_keras_computes_otherwise_does_not_go_there() -> None:
+    inputs = nn.Input((7, 4))
+    steps = nn.Masking()(inputs)
+    seen = nn.MultiHeadAttention(2, 3)(steps, steps)
+    for layer in (nn.GlobalMaxPooling1D(), nn.Flatten(), nn.Conv1D(2, 3)):
+        with pytest.raises(UnsupportedError, match="reads all steps of what attention gives"):
+            nn.to_keras(nn.Model(inputs, layer(seen)))
+    nn.to_keras(nn.Model(inputs, nn.GlobalAveragePooling1D()(seen)))
