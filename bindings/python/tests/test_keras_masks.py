@@ -52,6 +52,7 @@ CASES: dict[str, Callable[..., Any]] = {
     "handed on": lambda x, given: K.SimpleRNN(3)(K.Dropout(0.1)(K.ReLU()(K.Dense(4)(K.LayerNormalization()(x))))),
     "a mean": lambda x, given: K.GlobalAveragePooling1D()(x),
     "sums": lambda x, given: K.GRU(2)(K.Add()([x, K.Dense(4)(x), K.LSTM(4, return_sequences=True)(x)])),
+    "products": lambda x, given: K.GRU(2)(K.Multiply()([K.Dense(3)(x), K.Dense(3, activation="sigmoid")(x)])),
     "features beside one another": lambda x, given: K.GRU(2)(K.Concatenate()([x, K.Dense(3)(x)])),
     "dropped": lambda x, given: K.LSTM(3)(K.Conv1D(4, 2)(x)),
     "an encoder": _block,
@@ -90,7 +91,11 @@ REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
     "another layer's": (lambda x, given: K.LSTM(2)(K.BatchNormalization()(x)), "a BatchNormalization, is called with"),
     "hidden steps of attention": (
         lambda x, given: K.GlobalMaxPooling1D()(K.Add()([x, K.MultiHeadAttention(2, 3)(x, x)])),
-        "reads all steps of what attention gives",
+        "reads all steps of what attention or Multiply gives",
+    ),
+    "hidden steps of a product": (
+        lambda x, given: K.Flatten()(K.Multiply()([K.Dense(3)(x), K.Dense(3)(x)])),
+        "reads all steps of what attention",
     ),
 }
 
@@ -104,11 +109,31 @@ def test_other_masks_are_refused(name: str) -> None:
         nn.from_keras(_model("words", make)[0])
 
 
-def test_what_keras_computes_otherwise_does_not_go_there() -> None:
+def _reads(layer: Any, of: str) -> Any:
     inputs = nn.Input((7, 4))
     steps = nn.Masking()(inputs)
-    seen = nn.MultiHeadAttention(2, 3)(steps, steps)
-    for layer in (nn.GlobalMaxPooling1D(), nn.Flatten(), nn.Conv1D(2, 3)):
-        with pytest.raises(UnsupportedError, match="reads all steps of what attention gives"):
-            nn.to_keras(nn.Model(inputs, layer(seen)))
-    nn.to_keras(nn.Model(inputs, nn.GlobalAveragePooling1D()(seen)))
+    if of == "attention":
+        return nn.Model(inputs, layer(nn.MultiHeadAttention(2, 3)(steps, steps)))
+    return nn.Model(inputs, layer(nn.Multiply()([nn.Dense(4)(steps), nn.Dense(4)(steps)])))
+
+
+@pytest.mark.parametrize("of", ["attention", "a product"])
+def test_what_keras_computes_otherwise_does_not_go_there(of: str) -> None:
+    for layer in (nn.GlobalMaxPooling1D(), nn.Flatten(), nn.Conv1D(2, 3), nn.Masking()):
+        with pytest.raises(UnsupportedError, match="reads all steps of what attention or Multiply gives"):
+            nn.to_keras(_reads(layer, of))
+    nn.to_keras(_reads(nn.GlobalAveragePooling1D(), of))
+
+
+def test_layers_keep_their_names_beside_those_of_masks() -> None:
+    keras.backend.clear_session()
+    inputs = nn.Input((7, 4))
+    steps = nn.Masking()(inputs)
+    for _ in range(2):
+        steps = nn.Concatenate()([steps, nn.Dense(2)(steps)])
+    model = nn.Model(inputs, nn.LSTM(3)(steps))
+    theirs = nn.to_keras(model)
+    x = numbers((4, 7, 4))
+    x[1, 3:] = 0
+    alike(np.asarray(theirs(x, training=False)), model.predict(x))
+    assert {"concatenate", "concatenate_1"} <= {layer.name for layer in theirs.layers}

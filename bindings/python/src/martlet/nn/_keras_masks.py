@@ -1,5 +1,5 @@
 """Masks between Keras and here. Keras's configs compute them by operations of their own, which are layers' masks here
-where they say the same; and what its attention gives for hidden steps is other numbers than here."""
+where they say the same; and what its attention and Multiply give for hidden steps is other numbers than here."""
 
 from __future__ import annotations
 
@@ -55,18 +55,19 @@ class Masks:
         hands_on = isinstance(entry, (*_HAND_ON, Merging)) and not isinstance(entry, Softmax)
         if isinstance(entry, layers.Masking) or (isinstance(entry, layers.Embedding) and entry.mask_zero):
             found = Mask(reads[0], getattr(entry, "mask_value", 0.0))
-        elif hands_on and len({*known}) == 1:
-            found = known[0]
-        elif isinstance(entry, MultiHeadAttention) or (isinstance(entry, READERS) and len(node.sizes) == 2):
+        elif (
+            (hands_on and len({*known}) == 1)
+            or isinstance(entry, MultiHeadAttention)
+            or (isinstance(entry, READERS) and len(node.sizes) == 2)
+        ):
             found = known[0]
         if found is not None:
             self._of[node] = found
-        if self._other.intersection(reads) and not isinstance(entry, (MultiHeadAttention, layers.Masking, *READERS)):
-            if found is None:
-                raise UnsupportedError(f"{entry!r} reads all steps of what attention gives, also those that a mask hides, "
-                                       "for which Keras gives other numbers")  # fmt: skip
-            self._other.add(node)
-        elif isinstance(entry, MultiHeadAttention) and found is not None:
+        reads_other = bool(self._other.intersection(reads)) and not isinstance(entry, READERS)
+        if reads_other and (found is None or isinstance(entry, layers.Masking)):
+            raise UnsupportedError(f"{entry!r} reads all steps of what attention or Multiply gives, also those that a "
+                                   "mask hides, for which Keras gives other numbers")  # fmt: skip
+        if found is not None and (reads_other or isinstance(entry, (MultiHeadAttention, layers.Multiply))):
             self._other.add(node)
 
     def compute(self, entry: Entry, place: tuple[str, int], reads: list[Any], nodes: dict[Any, Node]) -> bool:
@@ -96,6 +97,19 @@ class Masks:
         """Whether what an operation has given is the mask of a node."""
         found = self._computed.get(place)
         return found is not None and not (found.is_wide or found.is_of_each) and found.mask == self._of.get(node, ())
+
+
+def given(arguments: Any) -> list[Any]:
+    """What an operation is called with: numbers and the like as they are, and where tensors are."""
+    found: list[Any] = []
+    for one in arguments:
+        if isinstance(one, list):
+            found += given(one)
+        elif isinstance(one, dict) and one.get("class_name") == "__keras_tensor__":
+            found.append(tuple(one["config"]["keras_history"][:2]))
+        else:
+            found.append(one)
+    return found
 
 
 def _of_operation(

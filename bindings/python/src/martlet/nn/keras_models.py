@@ -11,7 +11,7 @@ from martlet import _forks
 from martlet._errors import DTypeError, FormatError, MartletError, UnsupportedError
 from martlet.nn import _keras_files, _keras_layers
 from martlet.nn._keras_files import Arrays, Entry
-from martlet.nn._keras_masks import READERS, Masks
+from martlet.nn._keras_masks import READERS, Masks, given
 from martlet.nn.attention import MultiHeadAttention
 from martlet.nn.inputs import DTYPES, Input, InputLayer
 from martlet.nn.merging import Concatenate
@@ -32,7 +32,8 @@ def from_keras(source: Any) -> Model:
 
     Models in models, shared layers, several inputs and outputs, masks of Embedding and Masking, and what is not trained
     come along; losses and the optimizer's state do not: compile the model here. Predictions are Keras's but for
-    rounding, and what attention gives for steps that a mask hides, which only layers that hide them may read.
+    rounding, and for what attention and Multiply give at steps that a mask hides: layers that read these too are
+    refused.
 
     Raises DTypeError for what is neither, FileError and FormatError for a file that cannot be read or is none, or has
     other weights than its config says, which takes no memory for these,
@@ -106,20 +107,18 @@ def _input(entry: Entry) -> Input:
     return Input(sizes, dtype=config["dtype"], name=config["name"])
 
 
-def _laid(
-    entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str, int], Node], masks: Masks
-) -> bool:
+def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str, int], Node], masks: Masks) -> bool:
     """Lays one call of a layer down, where what it reads is there; returns whether it was."""
     name = entry["name"]
     if entry["class_name"] == "InputLayer":
         nodes[name, 0] = _input(entry)
         return True
     call = entry["inbound_nodes"][index]
-    if masks.compute(entry, (name, index), _given(call["args"]), nodes):
+    if masks.compute(entry, (name, index), given(call["args"]), nodes):
         return True
     attends = entry["class_name"] == "MultiHeadAttention"
     arguments, is_causal = _attending(entry, call) if attends else (call["args"], False)
-    (mask,) = _given([call["kwargs"].get("mask")])
+    (mask,) = given([call["kwargs"].get("mask")])
     for key, value in call["kwargs"].items():
         if key == "mask" and isinstance(mask, tuple):
             continue
@@ -144,26 +143,14 @@ def _laid(
     else:
         nodes[name, index] = made[name](found if len(found) > 1 else found[0])
     if isinstance(mask, tuple) and not (isinstance(made[name], READERS) and masks.is_of(mask, found[0])):
-        raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with a mask; taken is that of an Embedding "
-                               "or a Masking before it, by recurrent layers, Bidirectional and GlobalAveragePooling1D")  # fmt: skip
+        raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with a mask; taken is that of an "
+                               "Embedding or a Masking before it, by recurrent layers, Bidirectional and "
+                               "GlobalAveragePooling1D")  # fmt: skip
     if _keras_layers.is_operation(entry) and any(masks.is_masked(read) for read in found):
         raise UnsupportedError(f"{_keras_layers.described(entry)}, drops a mask, which keras.layers.Add, Multiply and "
                                "the like hand on as layers here do")  # fmt: skip
     masks.add(nodes[name, index])
     return True
-
-
-def _given(arguments: Any) -> list[Any]:
-    """What an operation is called with: numbers and the like as they are, and where tensors are."""
-    found: list[Any] = []
-    for one in arguments:
-        if isinstance(one, list):
-            found += _given(one)
-        elif isinstance(one, dict) and one.get("class_name") == "__keras_tensor__":
-            found.append(tuple(one["config"]["keras_history"][:2]))
-        else:
-            found.append(one)
-    return found
 
 
 _SIDES = ("query", "value", "key")
