@@ -264,14 +264,15 @@ def _theirs(model: Any, keras: Any) -> Any:
         return keras.Sequential([keras.Input(model.input_shape[1:]), *entries], name=model.name)
     made: dict[int, Any] = {}
     masks = Masks()
+    # Keras's masks come by operations of that name, with the next numbers.
+    for _ in filter(lambda one: isinstance(one.entry, Concatenate), model._nodes):
+        keras.layers.Concatenate()
     values: dict[Node, Any] = {one: keras.Input(one.sizes, dtype=one.dtype, name=one.name) for one in model.inputs}
     for one in model._nodes[len(values) :]:
         masks.add(one)
         if id(one.entry) not in made:
             made[id(one.entry)] = _theirs(one.entry, keras)
         reads = [values[read] for read in one.inputs]
-        if isinstance(one.entry, Concatenate):
-            keras.layers.Concatenate()  # Keras's masks come by one of the next name
         if isinstance(one.entry, MultiHeadAttention):
             values[one] = made[id(one.entry)](*reads, use_causal_mask=one.entry.use_causal_mask)
         else:
