@@ -289,6 +289,24 @@ class Alone(nn.Module):
         return F.scaled_dot_product_attention(x, x, x)
 
 
+class OneForTwo(nn.Module):
+    """Attention whose queries are its keys."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.value, self.last = (nn.Linear(8, 8, bias=False) for _ in range(3))
+
+    def forward(self, x: Any) -> Any:
+        query, value = (layer(x).view(-1, 6, 2, 4).transpose(1, 2) for layer in (self.query, self.value))
+        found = F.scaled_dot_product_attention(query, query, value)
+        return self.last(found.transpose(1, 2).reshape(-1, 6, 8))
+
+
+def tied(module: Any, name: str, other: str) -> Any:
+    setattr(module, name, getattr(module, other))
+    return module
+
+
 class TiedHead(GPT):
     def __init__(self) -> None:
         super().__init__()
@@ -305,8 +323,15 @@ class TiedHead(GPT):
         (Windowed, ["hides something else than what comes later", "attn_mask=torch.ones(6, 6"]),
         (Weights, ["gives its weights too", "return self.attention(x, x, x)[1]"]),
         (Alone, ["is taken where a linear layer gives", "return F.scaled_dot_product_attention(x, x, x)"]),
+        (OneForTwo, ["reads 'query.weight' for several of its weights", "in layer 'last'"]),
+        (lambda: tied(nn.LSTM(8, 8, batch_first=True), "bias_hh_l0", "bias_ih_l0"), ["for several of its weights"]),
+        (lambda: tied(nn.GRU(8, 8, batch_first=True), "weight_hh_l0", "weight_ih_l0"), ["for several of its weights"]),
+        (
+            lambda: tied(nn.LayerNorm(8), "bias", "weight"),
+            ["for several of its weights", "and a parameter is one weight"],
+        ),
     ],
-    ids=range(7),
+    ids=range(11),
 )
 def test_what_cannot_be_taken_is_named_with_its_line(make: Any, texts: list[str]) -> None:
     module = make()

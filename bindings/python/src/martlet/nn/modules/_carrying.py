@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -129,6 +130,25 @@ class Fixed:
 
 
 AnyWeight = Weight | Part | Sum | Rows | Fixed
+
+
+def shared(weights: Sequence[AnyWeight]) -> list[str]:
+    """The names of tensors that have a number in several of a layer's weights, which would be trained apart."""
+    found: dict[str, list[Part | Weight]] = {}
+    waiting: list[Any] = [*weights]
+    for one in waiting:
+        if isinstance(one, Sum):
+            waiting += [one.first, one.second]
+        elif isinstance(one, Rows):
+            waiting += one.rows
+        elif not isinstance(one, Fixed):
+            found.setdefault(one.name, []).append(one)
+    return [name for name, parts in found.items() if len(parts) > 1 and _overlap(parts)]
+
+
+def _overlap(parts: Sequence[Part | Weight]) -> bool:
+    places = [part.places.reshape(-1) for part in parts if isinstance(part, Part)]
+    return len(places) < len(parts) or len(np.unique(np.concatenate(places))) < sum(map(len, places))
 
 
 class Carried(NamedTuple):

@@ -21,7 +21,7 @@ from martlet.nn import _open
 from martlet.nn._layer import Layer
 from martlet.nn.basic import Permute
 from martlet.nn.modules import _exporting, _tracing
-from martlet.nn.modules._carrying import AnyWeight, Carried, Weight
+from martlet.nn.modules._carrying import AnyWeight, Carried, Weight, shared
 from martlet.nn.modules._exporting import Exported, operation, refusal
 from martlet.nn.node import Node
 
@@ -208,6 +208,8 @@ class Reading:
                     node, f"reads {name!r} otherwise than {self._users[name]}, and a parameter is one layer's"
                 )
             self._users[name] = _exporting.line(node)
+        for name in shared(weights):
+            raise refusal(node, f"reads {name!r} for several of its weights, and a parameter is one weight")
         made = make(**{**self._trained(node, names, make), **fields}, name=self._name(node, names))
         self._layers[key] = made
         self.carried.append(Carried(made, tuple(weights)))
