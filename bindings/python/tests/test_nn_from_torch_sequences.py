@@ -69,6 +69,29 @@ def test_two_directions(kind: Any, read: Any) -> None:
     agree(Recurrent(kind, read, num_layers=2, bidirectional=True), torch.randn(4, 6, 4))
 
 
+def test_what_is_computed_and_not_given_stays_out() -> None:
+    torch.manual_seed(3)
+
+    class Unread(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer, self.unread, self.last = nn.GRU(4, 5, batch_first=True), nn.LayerNorm(5), nn.Linear(5, 2)
+
+        def forward(self, x: Any) -> Any:
+            steps, states = self.layer(x)
+            self.unread(steps)
+            return self.last(states[-1])
+
+    module, x = Unread(), torch.randn(4, 6, 4)
+    exact = copy.deepcopy(module).double()(x.double()).detach().numpy()
+    model = from_torch(module, x)
+    assert np.abs(model.predict(x) - exact).max() <= 1e-5 * np.abs(exact).max()
+    before = copy.deepcopy(module.state_dict())
+    martlet.torch.train(module, (x, torch.randn(4, 2)), nn.MSELoss(), torch.optim.AdamW(module.parameters()))
+    same = {name: value.equal(before[name]) for name, value in module.state_dict().items()}
+    assert {name for name, stays in same.items() if stays} == {"unread.weight", "unread.bias"}
+
+
 @pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
 def test_steps_that_are_first(kind: Any) -> None:
     torch.manual_seed(3)

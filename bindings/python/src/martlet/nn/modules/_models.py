@@ -61,8 +61,11 @@ def model_of(module: Any, example: Any, name: str | None, seed: int | None, take
     logs = [isinstance(reading.values.get(by_name[output]), LogSoftmax) for output in exported.outputs]
     model.module_logs = logs  # type: ignore[attr-defined]
     model.module_loss = None if loss is None else loss.loss  # type: ignore[attr-defined]
-    _carrying.take(reading.carried, {**exported.parameters, **exported.buffers})
-    model._carried = reading.carried  # type: ignore[attr-defined]
+    # A module may compute what it does not give.
+    laid = {id(layer) for layer in model.layers}
+    carried = [one for one in reading.carried if id(one.layer) in laid]
+    _carrying.take(carried, {**exported.parameters, **exported.buffers})
+    model._carried = carried  # type: ignore[attr-defined]
     model._counts = Counter(exported.counts.values())  # type: ignore[attr-defined]
     return model
 
