@@ -47,7 +47,10 @@ def report(path: str) -> list[str]:
     constants, room = (_number(head, words) for words in (r"constants: (\d+) numbers", r"m: room for (\d+) numbers"))
     size = os.path.getsize(path)
     lines = [f"{path}: {size:,} bytes of text, {4 * constants:,} of constants, {4 * room:,} for m"]
-    compiler = shlex.split(os.environ.get("CC", "cc"))
+    try:
+        compiler = shlex.split(os.environ.get("CC", "cc"))
+    except ValueError:  # no words of a shell's
+        compiler = []
     if not compiler or not shutil.which(compiler[0]):
         return [*lines, "no C compiler was found, which would tell code, stack and time"]
     if size > _MOST_BYTES:
