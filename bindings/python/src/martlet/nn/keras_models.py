@@ -236,7 +236,8 @@ def to_keras(model: Model, path: Any = None) -> Any:
 
     Needs Keras 3 with one of its backends: ImportError without. Losses and the optimizer's state do not come along.
     Raises DTypeError for what is no model, UnsupportedError, which names the layer and what of it, for what Keras has
-    not or computes otherwise, as from_keras says of masks, and what Keras does for a path that it cannot take. The model stays as it is.
+    not or computes otherwise, as from_keras says of masks, and what Keras does for a path that it cannot take. The
+    model stays as it is.
     """
     if not isinstance(model, Model):
         raise DTypeError(f"model is {model!r}; wanted a Model or a Sequential")

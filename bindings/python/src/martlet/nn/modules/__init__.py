@@ -44,8 +44,8 @@ def from_torch(module: Any, example: Any, *, name: str | None = None, seed: int 
     of attention and recurrent layers, a parameter that is a table and a linear layer's weight (a tied head), control
     flow that depends on samples or on the batch's size, what differs in evaluation but by dropout and batch
     normalization, these in another mode than the module's, arithmetic of integers, parameters of other types, used by
-    two kinds of layer or as two weights of one, views into parameters, random numbers but dropout's. DTypeError: module or example is no such
-    thing.
+    two kinds of layer or as two weights of one, views into parameters, random numbers but dropout's. DTypeError: module
+    or example is no such thing.
     """
     with _forks.held_off:
         from martlet.nn.modules import _models
