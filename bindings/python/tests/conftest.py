@@ -50,8 +50,11 @@ def run_python() -> Run:
 
 
 @pytest.fixture(autouse=True)
-def _peers_seeded() -> None:
-    """Peers that are loaded draw the same numbers whatever tests have run before."""
+def _peers_alike(request: pytest.FixtureRequest) -> None:
+    """Peers that are loaded draw the same numbers whatever tests have run before, and JAX computes in float32, but for
+    modules that say IN_FLOAT64."""
+    if "jax" in sys.modules:
+        sys.modules["jax"].config.update("jax_enable_x64", getattr(request.module, "IN_FLOAT64", False))
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(0)
     if "torch" in sys.modules:

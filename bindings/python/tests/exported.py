@@ -35,12 +35,12 @@ def probable(found: NDArray, wanted: NDArray) -> None:
 
 
 def fill(model: Any, seed: int = 0) -> None:
-    """Weights and statistics that are nowhere plain."""
+    """Weights and statistics that are nowhere plain; over 0 those that begin as ones, such as variances."""
     rng = np.random.default_rng(seed)
     weights = []
     for weight in model.get_weights():
         spread = rng.normal(0, 1 / max(np.prod(weight.shape[:-1]), 1) ** 0.5, weight.shape)
-        weights.append((np.abs(spread) + 0.5 if (weight > 0).all() else spread).astype(np.float32))
+        weights.append((np.abs(spread) + 0.5 if (weight == 1).all() else spread).astype(np.float32))
     model.set_weights(weights)
 
 

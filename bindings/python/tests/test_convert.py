@@ -20,6 +20,9 @@ from martlet import convert
 from parity_rows import ROWS, Row
 from peers import PEERS, KerasRun, OptaxRun, Run
 
+# Peers on JAX compute in float64 where they are asked to.
+IN_FLOAT64 = True
+
 BEFORE, AFTER = 9, 9
 # AdamC has its largest rate in the object. Adafactors and Muons but torch's and NorMuon, Shampoos, Adam-minis, what
 # timm masks, and what is put around an optimizer are refused (test_convert_refusals.py, test_convert_files.py,

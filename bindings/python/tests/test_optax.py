@@ -20,6 +20,9 @@ import martlet
 import martlet.optax
 from optax_models import by_optax, check, falling, gradients, jnp, matrices, start, trained
 
+# Peers on JAX compute in float64 where they are asked to.
+IN_FLOAT64 = True
+
 NAMES = [name for name in martlet.optax.__all__ if not name.endswith("State")]
 # Those whose float32 is not: optax works bias corrections out in it (docs/differences.md).
 CLOSE = {"float64": 1e-12, "float32": 1e-4}

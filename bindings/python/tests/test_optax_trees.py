@@ -17,6 +17,9 @@ import optax
 import martlet.optax
 from optax_models import by_optax, check, falling, gradients, jnp, start, trained
 
+# Peers on JAX compute in float64 where they are asked to.
+IN_FLOAT64 = True
+
 
 def test_adafactor_factors_the_two_largest_dimensions() -> None:
     """Wherever they stand, and a matrix for each of the others."""

@@ -15,6 +15,9 @@ from parity_rows import OPTIONS, ROWS, Row
 from parity_rows.options import FLAGS
 from parity_rules import ALGORITHMS
 
+# Peers on JAX compute in float64 where they are asked to.
+IN_FLOAT64 = True
+
 STEPS = 40
 TEXT = parity_page.PATH.read_text(encoding="utf-8")
 BOUNDS = parity_page.bounds(TEXT)

@@ -22,6 +22,9 @@ jax.config.update("jax_enable_x64", True)
 import keras  # noqa: E402
 import optax  # noqa: E402
 
+# Peers on JAX compute in float64 where they are asked to.
+IN_FLOAT64 = True
+
 STEPS = 300
 SHAPE = (7, 5)
 ADAM = {"lr": 0.01, "betas": (0.9, 0.999), "eps": 1e-3}
