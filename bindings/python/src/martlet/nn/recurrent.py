@@ -23,7 +23,8 @@ class Masking(Layer):
     the mask on, as Keras's do, and so do a recurrent layer that returns sequences, and Add, Multiply and Concatenate of
     nodes with the same mask. GlobalAveragePooling1D, losses and metrics pass over the steps. RMSNormalization,
     convolutions, other pools and layers that move elements drop the mask, and so do Add, Multiply and Concatenate where
-    a node has none. BatchNormalization and nodes with several masks, with which Keras does more, raise UnsupportedError.
+    a node has none. BatchNormalization and nodes with several masks, with which Keras does more, raise
+    UnsupportedError.
     """
 
     _words = Layer._words | {"offset": "mask_value"}
