@@ -13,6 +13,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 
 
 import martlet
+import martlet.data
 from martlet import nn
 from networks import digits_like, mlp
 
@@ -37,6 +38,58 @@ class Kill(nn.Callback):
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         if epoch == self.epoch:
             raise KilledError
+
+
+class KillInside(nn.Callback):
+    def __init__(self, epoch: int, batch: int) -> None:
+        super().__init__()
+        self.at, self.epoch = (epoch, batch), 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if (self.epoch, batch) == self.at:
+            raise KilledError
+
+
+def sequences(steps: int) -> nn.Model:
+    """A recurrent net whose layers drop, and attention behind it."""
+    x = nn.Input((steps, 4))
+    h = nn.LSTM(8, return_sequences=True, dropout=0.2, recurrent_dropout=0.1)(x)
+    h = nn.Dropout(0.1)(nn.MultiHeadAttention(2, 4, dropout=0.2)(h, h, use_causal_mask=True))
+    model = nn.Model(x, nn.Dense(10)(nn.GlobalAveragePooling1D()(h)), seed=3)
+    model.compile(nn.Adam(0.01), nn.SparseCategoricalCrossentropy(from_logits=True))
+    return model
+
+
+@pytest.mark.parametrize("source", ["arrays", "batches", "in order"])
+def test_a_training_that_was_cut_off_within_an_epoch_gives_the_same_bits(source: str, tmp_path: Path) -> None:
+    x = X.reshape(60, 5, 4)
+
+    def script(*more: nn.Callback) -> Any:
+        model = sequences(5)
+        backup = nn.BackupAndRestore(tmp_path / "backup", save_freq=3)
+        options: Any = {"epochs": 3, "callbacks": [backup, *more], "verbose": 0}
+        if source == "batches":
+            data = martlet.data.Batches(x, Y, 8, shuffle=False)
+            return model, model.fit(data, **options)
+        return model, model.fit(x, Y, 8, shuffle=source == "arrays", **options)
+
+    wanted, history = script()
+    with pytest.raises(KilledError):
+        script(KillInside(1, 2))
+    assert os.listdir(tmp_path / "backup") == ["epoch-1.safetensors"]
+    with pytest.raises(KilledError):
+        script(KillInside(1, 5))
+    assert os.listdir(tmp_path / "backup") == ["epoch-1-batch-3.safetensors"]
+    with pytest.raises(KilledError):
+        script(KillInside(2, 7))
+    assert os.listdir(tmp_path / "backup") == ["epoch-2-batch-6.safetensors"]
+    model, rest = script()
+    np.testing.assert_array_equal(model.parameters(), wanted.parameters())
+    assert rest.epoch == [2] and np.isfinite(rest.history["loss"][0]) and len(history.epoch) == 3
+    assert not (tmp_path / "backup").exists()
 
 
 @pytest.mark.parametrize("amsgrad", [False, True])

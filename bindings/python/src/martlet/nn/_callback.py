@@ -39,9 +39,10 @@ class Callback:
     def set_params(self, params: dict[str, Any]) -> None:
         self.params = params
 
-    def _resume(self, model: Any) -> int:
-        """Before fit looks at its samples: the epoch that a training which was cut off ended with; 0: there is none."""
-        return 0
+    def _resume(self, model: Any) -> tuple[int, int]:
+        """Before fit looks at its samples: the epochs that a training which was cut off had done, and batches of the
+        one that followed."""
+        return 0, 0
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Before the first epoch."""

@@ -87,7 +87,8 @@ def fit(model: Trained, x: Any, y: Any, options: Options) -> History:
     """Trains from initial_epoch to epochs."""
     history = History()
     with model._tentative():
-        first = max([options.initial_epoch, *(callback._resume(model) for callback in _listed(options.callbacks))])
+        resumed = [callback._resume(model) for callback in _listed(options.callbacks)]
+        first, behind = max([(options.initial_epoch, 0), *resumed])
         training, validation = _given(model, x, y, options)
         params = {"epochs": options.epochs, "batch_size": training.batch_size, "samples": training.samples,
                   "verbose": options.verbose, "steps": training.steps}  # fmt: skip
@@ -100,8 +101,8 @@ def fit(model: Trained, x: Any, y: Any, options: Options) -> History:
         callbacks.call("on_epoch_begin", epoch, {})
         progress = _progress.Progress(options.verbose, f"Epoch {epoch + 1}/{options.epochs}", training.samples)
         try:
-            logs, done = training.train(columns, callbacks, progress)
-            if not done:
+            logs, done = training.train(columns, callbacks, progress, behind)
+            if not done and not behind:
                 _warn_of_the_end(epoch, first, options)
                 break
             progress.pause(done, logs)
@@ -112,6 +113,7 @@ def fit(model: Trained, x: Any, y: Any, options: Options) -> History:
         finally:
             progress.close()
         callbacks.call("on_epoch_end", epoch, logs)
+        behind = 0
         if model.stop_training:
             break
     callbacks.call("on_train_end", logs)
@@ -138,9 +140,17 @@ class _Arrays:
         self.samples = data.samples
         self.steps = -(-data.samples // batch_size)
 
-    def train(self, columns: Columns, callbacks: Callbacks, progress: _progress.Progress) -> tuple[Logs, int]:
-        rows = _orders.begun(self._model._ready().model, self.samples, shuffles=self._options.shuffle)
-        return _training.train_epoch(self._data, rows, self.batch_size, columns, callbacks, self._model, progress)
+    def train(
+        self, columns: Columns, callbacks: Callbacks, progress: _progress.Progress, behind: int
+    ) -> tuple[Logs, int]:
+        """An epoch, of which so many batches are done."""
+        native = self._model._ready().model
+        if behind:
+            native.set_epoch(max(native.epoch() - 1, 0))
+        rows = _orders.begun(native, self.samples, shuffles=self._options.shuffle)
+        return _training.train_epoch(
+            self._data, rows, self.batch_size, columns, callbacks, self._model, progress, behind
+        )
 
     def evaluate(self, columns: Columns, callbacks: Callbacks) -> Logs:
         return _training.evaluate(self._data, self.batch_size, columns, callbacks)
@@ -158,10 +168,14 @@ class _Batches:
         self._class_weight = class_weight
         self.steps = stream.steps
 
-    def train(self, columns: Columns, callbacks: Callbacks, progress: _progress.Progress) -> tuple[Logs, int]:
+    def train(
+        self, columns: Columns, callbacks: Callbacks, progress: _progress.Progress, behind: int
+    ) -> tuple[Logs, int]:
         batches, counts = self._stream.batches(), self._class_weight
-        logs, done = _training.train_stream(batches, self._check, columns, callbacks, self._model, progress, counts)
-        if done:
+        logs, done = _training.train_stream(
+            batches, self._check, columns, callbacks, self._model, progress, counts, behind
+        )
+        if done or behind:
             native = self._model._ready().model
             native.set_epoch(native.epoch() + 1)
         return logs, done

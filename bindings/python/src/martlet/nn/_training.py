@@ -7,6 +7,7 @@ microseconds here: the structs are made once for each fit, and a batch is two nu
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from math import prod
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -75,9 +76,10 @@ def train_epoch(
     callbacks: Callbacks,
     model: Trained,
     progress: Progress,
+    behind: int = 0,
 ) -> tuple[Logs, int]:
     """Trains on the rows in their order, or until the model's stop_training says so; returns loss and metrics over the
-    samples that were trained on, and how many there were."""
+    samples that were trained on, and how many there were. behind: the batches that are done."""
     train, numbers = data.bound.train, data.bound.numbers
     data.bound.tally(TRAINING, keeps=True)
     begin, end = callbacks.hooks("on_train_batch_begin"), callbacks.hooks("on_train_batch_end")
@@ -85,7 +87,7 @@ def train_epoch(
     optimizer = model.optimizer
     done = 0
     # Python-level hooks cost a few hundred nanoseconds each, so batches have them only where somebody listens.
-    for batch, start in enumerate(range(0, samples, batch_size)):
+    for batch, start in enumerate(range(behind * batch_size, samples, batch_size), behind):
         for hook in begin:
             hook(batch, {})
         count = min(batch_size, samples - start)
@@ -115,15 +117,16 @@ def train_stream(
     model: Trained,
     progress: Progress,
     class_weight: Any = None,
+    behind: int = 0,
 ) -> tuple[Logs, int]:
     """The same on batches as they come; each is checked, and lent to the library, by itself."""
     begin, end = callbacks.hooks("on_train_batch_begin"), callbacks.hooks("on_train_batch_end")
     done, data = 0, None
-    for batch, (x, y, weights) in enumerate(batches):
+    for batch, (x, y, weights) in enumerate(islice(batches, behind, None), behind):
         for hook in begin:
             hook(batch, {})
         data = model._data(x, y, None, check, "", weights, class_weight)
-        if not batch:
+        if batch == behind:
             data.bound.tally(TRAINING, keeps=True)
         model.optimizer.before_step()
         data.bound.train_all()
