@@ -391,6 +391,18 @@ class Model:
         return float(norm.value)
 
     @_alone
+    def forward(self, out: int, out_count: int, x: Any) -> None:
+        """Runs a batch forward as training does, and writes the outputs to out, the address of out_count floats; x is
+        what parts gives."""
+        _ffi_models.martlet_model_forward(self._token, None, _memory.floats_at(out), out_count, x, None, None, None, 0)
+
+    @_alone
+    def backward(self, slopes: int, count: int, of_inputs: Any) -> None:
+        """Goes back through that batch, given the address and count of a loss's slopes by its outputs, and writes those
+        by its samples to what parts gives."""
+        _ffi_models.martlet_model_backward(self._token, _memory.floats_at(slopes), count, of_inputs)
+
+    @_alone
     def set_outputs(self, nodes: Sequence[int]) -> None:
         """The nodes that the model gives, in this order."""
         _ffi_models.martlet_model_outputs_set(self._token, _memory.int32s(nodes), len(nodes))

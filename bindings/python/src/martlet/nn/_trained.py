@@ -16,18 +16,19 @@ from martlet._owner import Owner
 from martlet._samples import NDArray
 from martlet.nn import _fit, _inputs, _progress, _sample_weights, _single, _training, node
 from martlet.nn._built import Built
+from martlet.nn._by_hand import ByHand
 from martlet.nn._callback import Logs
 from martlet.nn._callback_list import Callbacks
 from martlet.nn._compilation import Compilation
 from martlet.nn._early import early
-from martlet.nn._halves import Halves, returned
+from martlet.nn._halves import returned
 from martlet.nn._streams import Stream, is_stream, joined, refuse_targets
 from martlet.nn._training import Data
 from martlet.nn.history import History
 from martlet.nn.optimizers import Optimizer
 
 
-class Trained(Halves):
+class Trained(ByHand):
     """A model that can be trained. Not for use by itself."""
 
     def __init__(self, name: str, seed: int | None) -> None:
