@@ -80,7 +80,7 @@ package enum ProductLimits {
     /// The columns of the widest panel of a copied right factor; instruction sets with fewer registers have narrower ones.
     /// Wherever columns are cut, it is at a multiple of this.
     @inline(__always)
-    package static var panelColumns: Int { 64 }
+    @inlinable package static var panelColumns: Int { 64 }
     /// The columns of as many of the widest panels as hold so many.
     @inline(__always)
     package static func wholePanels(_ columns: Int) -> Int {

@@ -110,11 +110,11 @@ var mostTileSums: Int { panelColumns * mostTileRows(columns: panelColumns) }
 
 /// The columns of a full tile, and of a panel of a copied right factor. With AVX-512 the widest tile is the fastest, since
 /// it loads least: ten vectors for twenty-four products of vectors, where one of twelve rows by thirty-two columns loads
-/// fourteen. The number is `ProductLimits.panelColumns`, which from here is a call.
+/// fourteen.
 @inline(__always)
 var panelColumns: Int {
     #if MARTLET_WIDE
-        64
+        ProductLimits.panelColumns
     #else
         16
     #endif

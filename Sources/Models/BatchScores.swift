@@ -94,7 +94,7 @@ import MartletPlatform
     }
 
     /// Steps of a batch that count.
-    private func seen(_ mask: UnsafePointer<Float>, batch: Int) -> Int {
+    private func seenCount(_ mask: UnsafePointer<Float>, batch: Int) -> Int {
         var count = 0
         for step in 0..<batch * scoring.steps where unsafe mask[step] != 0 { count += 1 }
         return count
@@ -102,7 +102,7 @@ import MartletPlatform
 
     /// Weights by which the mean over all of the loss's rows is that over the steps that count.
     private func weigh(by mask: UnsafePointer<Float>, batch: Int) {
-        let (seen, each) = unsafe (seen(mask, batch: batch), scoring.rows / scoring.steps)
+        let (seen, each) = unsafe (seenCount(mask, batch: batch), scoring.rows / scoring.steps)
         let share = seen == 0 ? 0 : Float(batch * scoring.steps) / Float(seen)
         for row in 0..<batch * scoring.rows {
             let own = unsafe hasWeights ? weights.base[row] : 1
@@ -139,7 +139,8 @@ import MartletPlatform
     ) throws(MartletError) {
         let (settings, expected) = (scoring.settings, unsafe self.expected)
         if settings.metrics.isEmpty { return }
-        let weight = unsafe mask.map { unsafe Double(seen($0, batch: batch)) } ?? Double(batch)
+        let seen = unsafe mask.map { unsafe seenCount($0, batch: batch) } ?? batch
+        let weight = Double(seen)
         tally.count(weight)
         for metric in [Metric.accuracy, .topAccuracy] where settings.metrics.has(metric) {
             let count = batch * scoring.accuracyRows
@@ -148,7 +149,7 @@ import MartletPlatform
                     rows: count, columns: scoring.accuracyColumns, output: output, labels: expected.labels,
                     targets: expected.targets, top: metric == .accuracy ? 1 : settings.top,
                     threshold: scoring.threshold, out: rows.base))
-            unsafe tally.add(metric, mean: mean(count, mask, batch, execution), weight: weight)
+            unsafe tally.add(metric, mean: mean(count, mask, seen, batch, execution), weight: weight)
         }
         if let targets = unsafe expected.targets {
             for metric in [Metric.mse, .mae] where settings.metrics.needs(metric) {
@@ -158,19 +159,21 @@ import MartletPlatform
                         output: output, targets: targets,
                         squared: metric == .mse, out: rows.base))
                 unsafe tally.add(
-                    metric, mean: mean(batch * scoring.steps, mask, batch, execution), weight: weight)
+                    metric, mean: mean(batch * scoring.steps, mask, seen, batch, execution), weight: weight)
             }
         }
         try unsafe tally.add(output, expected, mask, samples: batch)
     }
 
-    /// The mean of the first rows: of those whose steps count.
-    private func mean(_ count: Int, _ mask: UnsafePointer<Float>?, _ batch: Int, _ execution: Execution) -> Double {
+    /// The mean of the first rows: of those whose steps count, of which so many do.
+    private func mean(
+        _ count: Int, _ mask: UnsafePointer<Float>?, _ seen: Int, _ batch: Int, _ execution: Execution
+    ) -> Double {
         var counted = count
         if let mask = unsafe mask {
             let each = count / (batch * scoring.steps)
             for row in 0..<count where unsafe mask[row / each] == 0 { unsafe rows.base[row] = 0 }
-            counted = unsafe max(seen(mask, batch: batch) * each, 1)
+            counted = max(seen * each, 1)
         }
         return unsafe execution.sum(count: count, x: rows.base) / Double(counted)
     }

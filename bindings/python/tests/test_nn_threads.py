@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import martlet
+from crowds import errors_of
 from martlet import nn
 from martlet._owner import Owner
 from networks import digits_like, mlp
@@ -103,27 +104,16 @@ def test_eight_threads_predict_at_once(trained: bool) -> None:
         for one in (model, alone) if trained else ():
             one.compile("adam", "sparse_categorical_crossentropy", ["accuracy"])
         wanted = alone.predict(X)
-        weights, barrier, wrong = alone.get_weights(), threading.Barrier(8), []
+        weights = alone.get_weights()
 
-        def work(number: int, model: Any = model, wanted: Any = wanted, weights: Any = weights,
-                 barrier: Any = barrier, wrong: Any = wrong) -> None:  # fmt: skip
-            barrier.wait()
-            try:
-                for turn in range(12):
-                    if not (model.predict(X, batch_size=1 + (7 * number + turn) % 40) == wanted).all():
-                        wrong.append("other outputs")
-                    if not all((one == two).all() for one, two in zip(model.get_weights(), weights, strict=True)):
-                        wrong.append("other weights")
-                    model.summary(print_fn=str)
-            except BaseException as error:
-                wrong.append(error)
+        def work(number: int, model: Any = model, wanted: Any = wanted, weights: Any = weights) -> None:
+            for turn in range(12):
+                np.testing.assert_array_equal(model.predict(X, batch_size=1 + (7 * number + turn) % 40), wanted)
+                for one, two in zip(model.get_weights(), weights, strict=True):
+                    np.testing.assert_array_equal(one, two)
+                model.summary(print_fn=str)
 
-        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert not wrong
+        assert not errors_of(work)
 
 
 def test_readers_keep_training_out_and_let_it_in_again() -> None:

@@ -9,18 +9,11 @@ import pytest
 
 pytest.importorskip("sklearn", "1.6")
 
-from sklearn.datasets import load_digits
 
 from martlet.sklearn import MLPClassifier, MLPRegressor
-
-X, Y = load_digits(return_X_y=True)
-X, Y = X[:400], Y[:400]
+from perceptrons import X, Y, fitted
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-def fitted(**parameters: Any) -> Any:
-    return MLPClassifier((20,), **{"random_state": 0, "max_iter": 5, **parameters}).fit(X, Y)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,6 @@ import pytest
 pytest.importorskip("sklearn", "1.6")
 
 from sklearn.base import clone
-from sklearn.datasets import load_digits
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler, MinMaxScaler, RobustScaler, StandardScaler
@@ -24,15 +23,9 @@ from martlet._errors import DTypeError, MartletError
 from martlet._model import Model
 from martlet.sklearn import MLPClassifier, MLPRegressor
 from martlet.sklearn._training import merged
-
-X, Y = load_digits(return_X_y=True)
-X, Y = X[:400], Y[:400]
+from perceptrons import X, Y, fitted
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-def fitted(**parameters: Any) -> Any:
-    return MLPClassifier((20,), **{"random_state": 0, "max_iter": 5, **parameters}).fit(X, Y)
 
 
 def test_probabilities_add_up_to_one() -> None:

@@ -68,7 +68,9 @@ class _Line(ABC):
             del turn
 
     def _is_inside(self, claim: _Claim) -> bool:
-        known = self._claims[:]
+        # A claim of this thread's that has not come in is that of a call which a signal's handler interrupts there:
+        # the handler makes this one, and that call goes on behind it.
+        known = [one for one in self._claims[:] if one is claim or one.entered or one.thread != claim.thread]
         if claim.reads:
             return known[0].reads and not any(one.settles or one.upgrades for one in known)
         if claim.upgrades:
@@ -161,10 +163,13 @@ class Owner(_Line):
         self.resting: dict[int, RLock] = {}
 
     def rest(self) -> None:
-        """Leaves this thread a turn to read, where nobody is inside that does more."""
+        """Leaves this thread a turn to read, where nobody is inside that does more, and no call of the thread's stands
+        in the line, which a signal's handler has interrupted."""
         if len(self.resting) > 64:  # of threads that are no more
             self.resting.clear()
         me = get_ident()
+        if any(one.thread == me for one in self._claims[:]):
+            return
         turn = RLock()
         try:
             if self._claim(turn, me, reads=True):

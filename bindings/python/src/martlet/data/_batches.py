@@ -59,7 +59,7 @@ class Batches:
         self.samples = len(self._arrays[0])
         self._batch_size = _arguments.integer(batch_size, "batch_size")
         self._prefetch = _arguments.integer(prefetch, "prefetch", 0)
-        self._seed = int.from_bytes(os.urandom(8), "little") if seed is None else _arguments.seed(seed)
+        self._seed = seed_of(seed)
         self._shuffle = _arguments.flag(shuffle, "shuffle")
         self._drop_last = _arguments.flag(drop_last, "drop_last")
         if self.drop_last and self.batch_size > self.samples:
@@ -179,6 +179,11 @@ def _stop(process: int, stop: threading.Event, slots: threading.Semaphore) -> No
         return
     stop.set()
     slots.release()
+
+
+def seed_of(seed: Any) -> int:
+    """A seed, or a random one for None."""
+    return int.from_bytes(os.urandom(8), "little") if seed is None else _arguments.seed(seed)
 
 
 def _filled(data: Any, where: str) -> NDArray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from martlet import _arguments, _samples
 from martlet._errors import ArgumentError, DTypeError, ShapeError
 from martlet._samples import NDArray
-from martlet.data._batches import Epoch
+from martlet.data._batches import Epoch, seed_of
 
 
 class Buckets:
@@ -54,7 +53,7 @@ class Buckets:
             raise ShapeError(f"x has {self.samples} sequences and y has {len(self._y)} samples; wanted as many")
         self.batch_size = _arguments.integer(batch_size, "batch_size")
         self.shuffle = _arguments.flag(shuffle, "shuffle")
-        self.seed = int.from_bytes(os.urandom(8), "little") if seed is None else _arguments.seed(seed)
+        self.seed = seed_of(seed)
         if padding not in ("post", "pre"):
             raise ArgumentError(f"padding is {padding!r}; wanted 'post' or 'pre'")
         self.padding, self.value = padding, _arguments.real(value, "value")
@@ -83,7 +82,7 @@ class Buckets:
         return Epoch(fetch, len(self), 0)
 
     def _padded(self, parts: Sequence[NDArray]) -> NDArray:
-        steps = max(1, *(len(one) for one in parts)) if len(parts) > 1 else max(1, len(parts[0]))
+        steps = max([1, *map(len, parts)])
         found = np.full((len(parts), steps, *parts[0].shape[1:]), self.value, parts[0].dtype)
         for row, one in zip(found, parts, strict=True):
             row[steps - len(one) if self.padding == "pre" else 0 :][: len(one)] = one

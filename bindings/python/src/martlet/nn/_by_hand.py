@@ -25,10 +25,6 @@ class ByHand(Halves):
     """The batch that has been forward: where, and the shapes of what came in and of what came out."""
 
     @abstractmethod
-    def _input_names(self) -> list[str]:
-        """Of each input."""
-
-    @abstractmethod
     def _build_for(self, given: Sequence[tuple[str, NDArray]]) -> Built:
         """The native model with its parameters, for these samples."""
 
@@ -50,7 +46,8 @@ class ByHand(Halves):
             self._waiting = None
             native.forward(_arrays.address(room), room.size, parts([_inputs.placed(one) for one in inputs], 0, samples))
             self._waiting = built, [one.shape for one in inputs], shapes
-        return _apart(room, shapes)
+        found = _inputs.apart(room, shapes)
+        return found[0] if len(found) == 1 else found
 
     def backward(self, slopes: Any) -> Any:
         """Goes back through the batch that forward has computed, given what the loss changes by with its outputs:
@@ -89,10 +86,3 @@ class ByHand(Halves):
     @abstractmethod
     def _output_names(self) -> list[str]:
         """Of each output."""
-
-
-def _apart(room: NDArray, shapes: Sequence[tuple[int, ...]]) -> Any:
-    """Each output's part of what lies one behind another."""
-    found = np.split(room, np.cumsum([prod(shape) for shape in shapes])[:-1])
-    outputs = [part.reshape(shape) for part, shape in zip(found, shapes, strict=True)]
-    return outputs[0] if len(outputs) == 1 else outputs

@@ -176,6 +176,12 @@ def _place(index: Any, found: NDArray) -> str:
     return f"sample {place[0]}" if len(place) == 1 else f"{place}"
 
 
+def apart(room: NDArray, shapes: Sequence[tuple[int, ...]]) -> list[NDArray]:
+    """The arrays of these shapes that lie one behind another in a flat one, as several outputs do."""
+    ends = np.cumsum([prod(shape) for shape in shapes])[:-1]
+    return [part.reshape(shape) for part, shape in zip(np.split(room, ends), shapes, strict=True)]
+
+
 def placed(data: NDArray) -> Samples:
     """Where an array lies, as the library is told. The caller keeps the array."""
     return Samples(_arrays.address(data), len(data), prod(data.shape[1:]), _NUMBERS[data.dtype], _arrays.held(data))

@@ -66,7 +66,8 @@ class Masks:
         reads_other = bool(self._other.intersection(reads)) and not isinstance(entry, READERS)
         if reads_other and (found is None or isinstance(entry, layers.Masking)):
             raise UnsupportedError(f"{entry!r} reads all steps of what attention or Multiply gives, also those that a "
-                                   "mask hides, for which Keras gives other numbers")  # fmt: skip
+                                   "mask hides, for which Keras gives other numbers; wanted layers that leave these "
+                                   "steps out, such as LSTM and GlobalAveragePooling1D")  # fmt: skip
         if found is not None and (reads_other or isinstance(entry, (MultiHeadAttention, layers.Multiply))):
             self._other.add(node)
 

@@ -174,10 +174,8 @@ class OwnBound:
 
     def _outputs(self, room: NDArray, *, writeable: bool = True) -> list[NDArray]:
         """Each output's part of it."""
-        each = [prod(own.shape) for own in self._owns]
-        samples = room.size // sum(each)
-        parts = np.split(room, np.cumsum([samples * one for one in each])[:-1])
-        found = [part.reshape(samples, *own.shape) for part, own in zip(parts, self._owns, strict=True)]
+        samples = room.size // sum(prod(own.shape) for own in self._owns)
+        found = _inputs.apart(room, [(samples, *own.shape) for own in self._owns])
         for one in found:
             one.flags.writeable = writeable
         return found

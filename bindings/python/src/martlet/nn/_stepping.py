@@ -58,8 +58,7 @@ class Stepping(Trained):
             room = np.empty(sum(map(prod, shapes)), np.float32)
             places = [_inputs.placed(one) for one in inputs]
             built.model.next_steps(_arrays.address(room), room.size, parts(places, 0, len(inputs[0])))()
-        found = np.split(room, np.cumsum([prod(shape) for shape in shapes])[:-1])
-        found = [part.reshape(shape) for part, shape in zip(found, shapes, strict=True)]
+        found = _inputs.apart(room, shapes)
         return found[0] if len(found) == 1 else found
 
     def generate(

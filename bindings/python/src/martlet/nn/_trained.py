@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +11,7 @@ from martlet._errors import OrderError, UnsupportedError
 from martlet._ffi_optimizers import TRAINING
 from martlet._model import Model as Native
 from martlet._owner import Owner
-from martlet._samples import NDArray
 from martlet.nn import _fit, _inputs, _progress, _sample_weights, _single, _training, node
-from martlet.nn._built import Built
 from martlet.nn._by_hand import ByHand
 from martlet.nn._callback import Logs
 from martlet.nn._callback_list import Callbacks
@@ -41,18 +37,10 @@ class Trained(ByHand):
         self._runs_along = 0
         """How many sequences are under way."""
 
-    @abstractmethod
-    def _build_for(self, given: Sequence[tuple[str, NDArray]]) -> Built:
-        """The native model with its parameters, for these samples."""
-
     def _resume(self, compilation: Compilation) -> None:
         """Takes what a native model that was loaded is compiled with."""
         compilation.optimizer._bind(self._ready().model)
         self._compilation, self._is_ready = compilation, True
-
-    @abstractmethod
-    def _output_names(self) -> list[str]:
-        """Of each output."""
 
     def compile(self, optimizer: Any = "adam", loss: Any = None, metrics: Any = None, loss_weights: Any = None) -> None:
         """Says what to train for; moments start at zero.

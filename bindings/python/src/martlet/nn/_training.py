@@ -211,6 +211,7 @@ def predict(
     found = [np.empty((samples, *sizes), np.float32) for sizes in outputs]
     batch_size = min(batch_size, samples)
     places, each = [_inputs.placed(one) for one in inputs], [prod(sizes) for sizes in outputs]
+    read = [one.shape[1:] for one in inputs]
     stride = _stride(batch_size, begin or end)
     # One output's numbers go where they belong at once; of several, those of a call lie behind one another.
     room = found[0] if len(found) == 1 else np.empty(stride * sum(each), np.float32)
@@ -222,13 +223,13 @@ def predict(
         count = min(stride, samples - start)
         first = start * each[0] if len(found) == 1 else 0
         if model.is_open:
-            model.set_sizes([one.shape[1:] for one in inputs])
+            model.set_sizes(read)
         model.predict(address + 4 * first, count * sum(each), places, start, count, batch_size)
         parts = [one[start : start + count] for one in found]
         if len(found) > 1:
-            pieces = np.split(room[: count * sum(each)], np.cumsum([count * one for one in each])[:-1])
+            pieces = _inputs.apart(room[: count * sum(each)], [part.shape for part in parts])
             for part, piece in zip(parts, pieces, strict=True):
-                part[...] = piece.reshape(part.shape)
+                part[...] = piece
         for hook in end:
             hook(batch, {"outputs": parts[0] if len(parts) == 1 else parts})
     callbacks.call("on_predict_end", {})
