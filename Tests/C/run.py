@@ -252,6 +252,7 @@ def tests() -> dict[str, Test]:
         "around": program("around"),
         "rows": program("rows"),
         "deferred": program("deferred"),
+        "deferred_refused": program("deferred_refused"),
         "low_precision": program("low_precision"),
         "specials": program("specials"),
         "specials-without-fma": without_fma("specials"),
