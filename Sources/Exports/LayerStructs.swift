@@ -30,6 +30,7 @@ extension martlet_layer {
         unsafe bias_value = layer.biasValue
         unsafe vocabulary = Int64(layer.vocabulary)
         unsafe axis = Int32(layer.axis)
+        unsafe table = Int32(layer.table)
         unsafe scale = layer.scale
         unsafe offset = layer.offset
         unsafe output_padding = layer.outputPadding.numbers
@@ -105,6 +106,7 @@ extension Layer {
         biasValue = unsafe raw.bias_value
         vocabulary = unsafe Int(raw.vocabulary)
         axis = unsafe Int(raw.axis)
+        table = unsafe Int(raw.table)
         scale = unsafe raw.scale
         offset = unsafe raw.offset
         outputPadding = unsafe Pair(raw.output_padding)
@@ -116,9 +118,6 @@ extension Layer {
             raw.recurrent_initializer, "layer.recurrent_initializer", "MARTLET_INITIALIZER_...")
         recurrentValue = unsafe raw.recurrent_value
         recurrentRate = unsafe raw.recurrent_rate
-        guard unsafe raw.reserved == 0 else {
-            throw unsafe MartletError(.structure, "layer.reserved is \(raw.reserved); expected 0")
-        }
         name = try unsafe raw.name.map { text throws(MartletError) in try unsafe Layer.name(text) }
     }
 

@@ -63,7 +63,7 @@ private struct CProgram {
         for (index, step) in graph.steps.enumerated() {
             guard let calls = made[index] else {
                 let layer = model.nodes.first { $0.operations.contains(index) }?.name.string ?? ""
-                throw MartletError(.unsupported, "layer \"\(layer)\" is of a kind that has no C here")
+                throw MartletError(.unsupported, "layer \"\(layer)\" \(step.operation.lackOfCalls)")
             }
             let gives = lifetimes.place(ofValue: step.output, placement)
             for call in calls {

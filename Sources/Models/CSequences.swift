@@ -16,6 +16,35 @@ extension CFunction {
                 }
                 """, false
             )
+        case .tied:
+            // Rows, numbers of each, and rows of the table, whose products with each these are.
+            (
+                "tied",
+                """
+                (const int *g, const float *x, const float *table, float *y)
+                {
+                    for (int i = 0; i < g[0]; ++i, x += g[1])
+                        for (int r = 0; r < g[2]; ++r) {
+                            float sums[8] = {0}, sum = 0;
+                            const float *w = table + r * g[1];
+                            for (int k = 0; k < g[1]; ++k) sums[k % 8] += x[k] * w[k];
+                            for (int k = 0; k < 8; ++k) sum += sums[k];
+                            *y++ = sum;
+                        }
+                }
+                """, false
+            )
+        case .shift:
+            (
+                "shift",
+                """
+                (const int *g, const float *x, const float *by, float *y)
+                {
+                    for (int i = 0; i < g[0]; ++i)
+                        for (int k = 0; k < g[1]; ++k) *y++ = *x++ + by[k];
+                }
+                """, false
+            )
         case .activate:
             // By the numbers of martlet.h.
             (

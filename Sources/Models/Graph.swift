@@ -27,6 +27,8 @@ struct GraphStep {
     let output: Int
     /// Whether training leaves its parameters alone.
     let isFrozen: Bool
+    /// Whether its arrays are its own, and not another's that it reads too.
+    let ownsArrays: Bool
     /// Elements of its parameters.
     let parameterCount: Int
     /// Where its arrays begin in the flat buffers.
@@ -64,7 +66,8 @@ struct Graph {
         steps.append(
             GraphStep(
                 operation: operation, inputs: inputs, output: values.count, isFrozen: isFrozen,
-                parameterCount: parameters, firstParameter: first.map { steps[$0].firstParameter } ?? counts.parameters,
+                ownsArrays: first == nil, parameterCount: parameters,
+                firstParameter: first.map { steps[$0].firstParameter } ?? counts.parameters,
                 firstStatistic: first.map { steps[$0].firstStatistic } ?? counts.statistics))
         if first == nil {
             counts.parameters += parameters

@@ -85,6 +85,8 @@ public struct Layer: Sendable {
     public var sizes: [Int] = []
     /// EMBEDDING: the rows of its table.
     public var vocabulary = 0
+    /// TIED_DENSE: the node of the EMBEDDING whose table it reads.
+    public var table = 0
     /// CONCATENATE: the dimension that grows; from the last, where it is negative.
     public var axis = -1
     /// RESCALING: the factor, and what is added; MASKING: what hidden steps hold.

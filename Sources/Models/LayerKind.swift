@@ -47,6 +47,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     case own = 40
     case position = 41
     case cropping1D = 42
+    case tiedDense = 43
 
     /// The name that a layer has, with a number behind it, where the user gives none.
     public var name: StaticString {
@@ -94,6 +95,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         case .attention: "attention"
         case .position: "position"
         case .cropping1D: "cropping1d"
+        case .tiedDense: "tied_dense"
         }
     }
 
@@ -111,8 +113,8 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     }
 
     /// Whether it has a kernel, or a table, of its own.
-    var hasKernel: Bool { hasBias || self == .embedding }
-    var hasBias: Bool { isConvolution || self == .dense || isRecurrent }
+    var hasKernel: Bool { isConvolution || self == .dense || isRecurrent || self == .embedding }
+    var hasBias: Bool { isConvolution || self == .dense || isRecurrent || self == .tiedDense }
     /// Whether it reads sequences step by step, with a second kernel for the state before.
     var isRecurrent: Bool { self == .lstm || self == .gru || self == .simpleRNN }
     var isConvolution: Bool { isGrouped || self == .depthwiseConv2D || self == .conv2DTranspose }
@@ -162,7 +164,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
     /// The flags that it reads.
     var flagsRead: LayerFlags {
         switch self {
-        case .dense, .conv1D, .conv2D, .depthwiseConv2D, .conv2DTranspose: [.noBias, .frozen]
+        case .dense, .tiedDense, .conv1D, .conv2D, .depthwiseConv2D, .conv2DTranspose: [.noBias, .frozen]
         case .lstm: LayerFlags.recurrent.union(.unitForgetBias)
         case .gru, .simpleRNN: .recurrent
         case .batchNorm: [.noBias, .noScale, .unbiasedVariance, .frozen]

@@ -18,6 +18,7 @@ extension Layer {
         line.add("padding", Int(padding.rawValue))
         for (place, size) in sizes.enumerated() { line.add("size\(place)", size) }
         if kind == .embedding { line.add("vocabulary", vocabulary) }
+        if kind == .tiedDense { line.add("table", table) }
         if kind == .concatenate { line.add("axis", axis) }
         if kind == .conv2DTranspose { line.add("output_padding", outputPadding.height, outputPadding.width) }
         if kind == .rescaling {
@@ -72,6 +73,7 @@ extension Layer {
             sizes.append(size)
         }
         vocabulary = line.integer("vocabulary") ?? vocabulary
+        table = line.integer("table") ?? table
         axis = line.integer("axis") ?? axis
         outputPadding = line.pair("output_padding") ?? outputPadding
         scale = line.double("scale") ?? scale

@@ -97,6 +97,7 @@ public final class Model {
         if layer.kind == .input { return try addInput(layer, inputs: inputs ?? [], prefix) }
         let last = nodes.count - 1
         let inputs = inputs ?? [last]
+        let table = try tableStep(of: layer, prefix)
         for (number, node) in inputs.enumerated() where node < 0 || node > last {
             throw MartletError(
                 .argument, "\(place)inputs[\(number)] is \(node); expected 0 ... \(last), a node of the model")
@@ -117,7 +118,8 @@ public final class Model {
         let mask = layer.kind == .masking ? making?.output : masks.read.map { graph.values[$0].shape }
         if let mask { shapes.append(mask) }
         let operations = try layer.operations(
-            on: shapes, isMasked: mask != nil, stream: graph.steps.count, along: course, subject)
+            on: shapes, isMasked: mask != nil, table: table.map { graph.steps[$0].operation }, stream: graph.steps.count,
+            along: course, subject)
         for array in operations.flatMap(\.parameters) { try Initializer.check(array, subject) }
         if let first { try checkSame(operations, as: nodes[first], subject) }
         let values = inputs.map { nodes[$0].value }
@@ -131,9 +133,10 @@ public final class Model {
         // The operations of the layer's own node that these are once more, behind what makes its mask.
         let own = first.map { nodes[$0].operations.lowerBound + (making == nil ? 0 : 1) }
         for (place, operation) in operations.enumerated() {
+            let table = place == 0 ? table : nil
+            let isFrozen = table.map { graph.steps[$0].isFrozen } ?? layer.flags.contains(.frozen)
             read = [
-                graph.append(
-                    operation, reading: read, isFrozen: layer.flags.contains(.frozen), first: own.map { $0 + place })
+                graph.append(operation, reading: read, isFrozen: isFrozen, first: table ?? own.map { $0 + place })
             ]
         }
         if let table = operations.first as? Embedding { take(table, of: values[0], name) }

@@ -25,8 +25,8 @@ extension Model {
     /// `.shape` and `.memory`.
     func laidOut() throws(MartletError) -> (parameters: ViewList, statistics: ViewList) {
         var laid = (parameters: ViewList(), statistics: ViewList())
-        for (index, node) in nodes.enumerated() where node.first == nil {
-            for step in node.operations {
+        for (index, node) in nodes.enumerated() {
+            for step in node.operations where graph.steps[step].ownsArrays {
                 let operation = graph.steps[step].operation
                 let isFrozen = graph.steps[step].isFrozen
                 for array in operation.parameters {
@@ -97,8 +97,7 @@ extension Model {
     /// Elements of a node's own parameters and statistics.
     package func elementCounts(of node: Node) -> (parameters: Int, statistics: Int) {
         var counts = (parameters: 0, statistics: 0)
-        if node.first != nil { return counts }
-        for step in node.operations {
+        for step in node.operations where graph.steps[step].ownsArrays {
             for array in graph.steps[step].operation.parameters { counts.parameters += array.shape.elementCount }
             for array in graph.steps[step].operation.statistics { counts.statistics += array.shape.elementCount }
         }

@@ -121,6 +121,8 @@ class Operation {
 
     /// What it is in C, for one sample, with its arrays; nil where it has none.
     func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? { nil }
+    /// Why it has none there, and what would have.
+    var lackOfCalls: String { "is of a kind that has no C here" }
 
     /// Both throw where a caller's function fails, and nothing else.
     func forward(_ pass: ForwardPass) throws(MartletError) {}

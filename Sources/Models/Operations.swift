@@ -3,17 +3,21 @@ import MartletKernelInterface
 import MartletPlatform
 
 extension Layer {
-    /// One operation, and where the layer ends in an activation a second one. `subject` is what messages call the
-    /// layer, `stream` its number in the model, and `isMasked` says whether the last input is a mask; of a model of one step,
-    /// `course` says how far sequences are.
+    /// One operation, or two, and where the layer ends in an activation another. `subject` is what messages call the
+    /// layer, `stream` its number in the model, and `isMasked` says whether the last input is a mask; `table` is what has the
+    /// table that the layer shares; of a model of one step, `course` says how far sequences are.
     func operations(
-        on inputs: [Shape], isMasked: Bool, stream: Int, along course: Course?, _ subject: String
+        on inputs: [Shape], isMasked: Bool, table: Operation?, stream: Int, along course: Course?, _ subject: String
     ) throws(MartletError) -> [Operation] {
         let input = inputs[0]
         let main: Operation
         switch kind {
         case .input: throw MartletError(.argument, "layer.kind is MARTLET_LAYER_INPUT; expected a layer")
         case .dense: main = try Dense(self, input: input, subject)
+        case .tiedDense:
+            let product = try TiedDense(reading: table, input: input, subject)
+            if flags.contains(.noBias) { return [product] + activating(product.output) }
+            return try [product, Shifting(self, input: product.output, subject)] + activating(product.output)
         case .conv1D, .conv2D: main = try Convolution(self, input: input, subject)
         case .maxPool1D, .maxPool2D, .globalMaxPool1D, .globalMaxPool2D:
             main = try MaxPooling(self, input: input, subject)
@@ -58,8 +62,13 @@ extension Layer {
         case .cropping1D: main = try Cropping(self, input: input, subject)
         case .own: main = try Own(self, inputs: inputs, subject)
         }
-        if activation == .linear || !kind.hasActivation { return [main] }
-        let isFused = main.fuse(activation)
-        return [main, Activating(activation, slope: slope, input: main.output, isDoneBefore: isFused)]
+        let isFused = activation != .linear && kind.hasActivation && main.fuse(activation)
+        return [main] + activating(main.output, isDoneBefore: isFused)
+    }
+
+    /// The activation that a layer ends in, where it does.
+    private func activating(_ input: Shape, isDoneBefore: Bool = false) -> [Operation] {
+        if activation == .linear || !kind.hasActivation { return [] }
+        return [Activating(activation, slope: slope, input: input, isDoneBefore: isDoneBefore)]
     }
 }

@@ -107,6 +107,15 @@ final class Recurrent: Operation {
             stateBias: bias.map { unsafe UnsafePointer($0 + shape.gates + shape.joined) })
     }
 
+    override var lackOfCalls: String {
+        if keeps != nil {
+            return "is stateful: it keeps its states from batch to batch, and a file of C keeps nothing between calls; "
+                + "expected the same layer that is not, over all steps of a sample at once"
+        }
+        return "begins with states that it is given, or gives its last ones, which has no C here; expected the same "
+            + "layer from zeros on, whose states stay its own"
+    }
+
     override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
         if readsStates || givesStates || keeps != nil { return nil }
         let (gates, joined, units) = (shape.gates, shape.joined, shape.units)

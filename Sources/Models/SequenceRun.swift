@@ -49,7 +49,7 @@ extension LayerKind {
     fileprivate var isAlongSteps: Bool {
         switch self {
         case .input, .dense, .dropout, .gaussianNoise, .batchNorm, .normalization, .activation, .add, .multiply,
-            .embedding, .rescaling, .layerNorm, .rmsNorm, .attention, .position, .concatenate:
+            .embedding, .tiedDense, .rescaling, .layerNorm, .rmsNorm, .attention, .position, .concatenate:
             true
         default: false
         }

@@ -39,7 +39,7 @@ def layer_values() -> Iterator[Value]:
         "STRUCT",
     )
     yield "the longest layer, zero tail", "a->layer->struct_size = 4096;", "OK"
-    yield from assign("a->layer->kind", (-1, 43, 1000, *INT32), "ARGUMENT")
+    yield from assign("a->layer->kind", (-1, 44, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->activation", (-1, 14, 1000, *INT32), "ARGUMENT")
     yield from assign("a->layer->activation", tuple(range(14)), "OK")
     yield from assign("a->layer->flags", ("524288u", "0x80000000u", "0xFFFFFFFFu", "1u << 20", "1u << 21"), "ARGUMENT")
@@ -309,7 +309,10 @@ def graph_values() -> Iterator[Value]:
     yield from of_kind("INPUT", "rank", (0, -1, 9, *INT32), "SHAPE", none)
     yield from of_kind("INPUT", "sizes[0]", (0, -1, *INT64, "(int64_t)1 << 62"), "SHAPE", none)
     yield from of_kind("INPUT", "sizes[0]", (1, "(int64_t)1 << 40"), "OK", none)
-    yield from assign("a->layer->reserved", (1, -1, *INT32), "STRUCT")
+    yield from of_kind("TIED_DENSE", "table", (0, 1, -1, *INT32), "ARGUMENT")
+    yield from of_kind("TIED_DENSE", "flags", ("2u", "1024u", "32768u"), "ARGUMENT")
+    yield from of_kind("TIED_DENSE", "l2", ("1.0", "NAN"), "ARGUMENT")
+    yield from of_kind("DENSE", "table", (1, -1, *INT32), "OK")
 
 
 def size_values() -> Iterator[Value]:

@@ -50,6 +50,24 @@ static void fields(void) {
     }
 }
 
+/* Of what shares a table: which node has it. */
+static void table(void) {
+    martlet_model *model = NULL;
+    martlet_layer given = network_layer(MARTLET_LAYER_EMBEDDING, 4, MARTLET_ACTIVATION_LINEAR), found;
+    CHECK_OK(martlet_model_create(&model, (const int64_t[]){3}, 1, 1));
+    given.vocabulary = 6;
+    CHECK_OK(martlet_model_add(model, &given, NULL, 0, NULL));
+    given = network_layer(MARTLET_LAYER_TIED_DENSE, 0, MARTLET_ACTIVATION_LEAKY_RELU);
+    given.table = 1, given.slope = 0.3, given.flags = MARTLET_FROZEN;
+    given.bias_initializer = MARTLET_INITIALIZER_CONSTANT, given.bias_value = -3, given.name = "its name";
+    CHECK_OK(martlet_model_add(model, &given, NULL, 0, NULL));
+    read_layer(model, &found, 2);
+    CHECK(strcmp(found.name, given.name) == 0);
+    found.name = given.name;
+    CHECK(memcmp(&found, &given, sizeof given) == 0);
+    CHECK_OK(martlet_model_destroy(model));
+}
+
 /* ---- a graph made again ---- */
 
 static martlet_model *graph(void) {
@@ -230,6 +248,7 @@ static void notes(void) {
 int main(void) {
     alarm(60);
     fields();
+    table();
     graphs();
     training();
     orders();

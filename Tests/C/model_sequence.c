@@ -22,13 +22,15 @@ static int32_t add(martlet_model *model, martlet_layer layer, int32_t first, int
 
 static martlet_layer of(int32_t kind, int64_t units) { return network_layer(kind, units, MARTLET_ACTIVATION_LINEAR); }
 
-/* Two blocks of attention over ids. */
-static martlet_model *language_model(uint32_t flags) {
+/* Two blocks of attention over ids, and a head with a kernel of its own, or with the table. */
+static martlet_model *language_model(uint32_t flags, bool tied) {
     martlet_model *model = NULL;
     REQUIRE(martlet_model_create(&model, (const int64_t[]){STEPS}, 1, 5) == MARTLET_OK);
     martlet_layer table = of(MARTLET_LAYER_EMBEDDING, WIDTH), attention = of(MARTLET_LAYER_ATTENTION, 0);
     table.vocabulary = VOCABULARY, attention.groups = 3, attention.flags = flags;
+    martlet_layer head = of(tied ? MARTLET_LAYER_TIED_DENSE : MARTLET_LAYER_DENSE, VOCABULARY);
     int32_t x = add(model, table, 0, -1, -1);
+    head.table = x;
     martlet_layer places = of(MARTLET_LAYER_POSITION, 0);
     places.kernel_initializer = MARTLET_INITIALIZER_NORMAL, places.kernel_value = 1;
     x = add(model, of(MARTLET_LAYER_ADD, 0), x, add(model, places, x, -1, -1), -1);
@@ -41,7 +43,7 @@ static martlet_model *language_model(uint32_t flags) {
         const int32_t wide = add(model, network_layer(MARTLET_LAYER_DENSE, 4 * WIDTH, MARTLET_ACTIVATION_GELU), x, -1, -1);
         x = add(model, of(MARTLET_LAYER_ADD, 0), x, add(model, of(MARTLET_LAYER_DENSE, WIDTH), wide, -1, -1), -1);
     }
-    add(model, of(MARTLET_LAYER_DENSE, VOCABULARY), x, -1, -1);
+    add(model, head, x, -1, -1);
     return model;
 }
 
@@ -64,10 +66,10 @@ static void check_steps(const float *out, int first, int steps) {
     }
 }
 
-static void steps_are_those_of_the_whole(int32_t threads) {
+static void steps_are_those_of_the_whole(int32_t threads, bool tied) {
     static const int cuts[][4] = {{1, 1, 1, 1}, {5, 1, 12, 3}, {STEPS, 1, 1, 1}, {2, 30, 1, 1}};
     static float out[SEQUENCES * EACH];
-    martlet_model *model = language_model(MARTLET_CAUSAL);
+    martlet_model *model = language_model(MARTLET_CAUSAL, tied);
     const martlet_array x = check_array(ids, SEQUENCES * STEPS, MARTLET_INT32);
     CHECK_OK(martlet_threads_set(threads));
     CHECK_OK(martlet_model_predict(model, whole, LENGTH(whole), &x, NULL));
@@ -89,7 +91,7 @@ static void steps_are_those_of_the_whole(int32_t threads) {
 /* What is refused leaves sequences where they are. */
 static void refusals(void) {
     static float out[SEQUENCES * EACH];
-    martlet_model *model = language_model(MARTLET_CAUSAL);
+    martlet_model *model = language_model(MARTLET_CAUSAL, false);
     CHECK_OK(martlet_model_sequence_reset(model, SEQUENCES));
     CHECK_OK(next(model, 0, 4, out));
     for (int64_t count = -1; count <= 0; count++) CHECK_STATUS(martlet_model_sequence_reset(model, count), MARTLET_ERROR_ARGUMENT);
@@ -109,7 +111,7 @@ static void refusals(void) {
     CHECK_OK(next(model, 4, 3, out));
     check_steps(out, 4, 3);
     CHECK_OK(martlet_model_destroy(model));
-    model = language_model(0);
+    model = language_model(0, false);
     CHECK_STATUS(martlet_model_sequence_reset(model, 1), MARTLET_ERROR_UNSUPPORTED);
     CHECK(strstr(martlet_last_error(), "sees steps behind") != NULL);
     CHECK_OK(martlet_model_destroy(model));
@@ -124,8 +126,10 @@ static void refusals(void) {
 int main(void) {
     alarm(60);
     for (int k = 0; k < LENGTH(ids); k++) ids[k] = (int32_t)(check_bits(7, (uint64_t)k) % VOCABULARY);
-    steps_are_those_of_the_whole(1);
-    steps_are_those_of_the_whole(2);
+    for (int32_t threads = 1; threads <= 2; threads++) {
+        steps_are_those_of_the_whole(threads, true);
+        steps_are_those_of_the_whole(threads, false);
+    }
     refusals();
     return check_end();
 }

@@ -104,6 +104,68 @@ import Testing
         #expect(error { _ = try model.predict(integers: [Int64](repeating: -1, count: 4)) }?.kind == .argument)
     }
 
+    private func tied(_ table: Int, _ change: (inout Layer) -> Void = { _ in }) -> Layer {
+        layer(.tiedDense) {
+            $0.table = table
+            change(&$0)
+        }
+    }
+
+    @Test(arguments: [LayerFlags.noBias, []])
+    func aTableHasTheGradientsOfAllThatReadIt(flags: LayerFlags) throws {
+        let model = try MartletModelsTests.model([4], [])
+        let rows = try model.add(layer(.embedding) { ($0.vocabulary, $0.units, $0.l2) = (7, 5, 0.02) })
+        let again = try model.add(again: rows, inputs: [0])
+        try model.add(layer(.add), inputs: [rows, again])
+        try model.add(.dense(5, activation: .tanh))
+        let head = try model.add(tied(rows) { ($0.flags, $0.activation) = (flags, .tanh) })
+        try model.add(.dense(5, activation: .tanh))
+        try model.add(again: head)
+        let other = try model.add(tied(again) { $0.biasInitializer = .uniform; $0.biasValue = 0.5 }, inputs: [rows])
+        try model.add(layer(.add), inputs: [other, other - 1])
+        try model.add(layer(.flatten))
+        try model.add(.dense(3))
+        // A table; of the heads biases alone.
+        let heads = try model.made().parameterViews.filter { $0.name.string.hasPrefix("tied_dense") }
+        #expect(heads.map { $0.shape.elementCount } == (flags.contains(.noBias) ? [7] : [7, 7]))
+        #expect(model.nodes[other].first == nil && model.elementCounts(of: model.nodes[other]).parameters == 7)
+        let (x, y) = (labels(24, classes: 7, seed: 5), labels(6, classes: 3, seed: 4))
+        try expectSlopes(model, "tied tables") { try model.train(integers: x, y).meanLoss }
+    }
+
+    /// Whether training changes a table says the embedding; a head says it of its bias.
+    @Test func tablesAreFrozenByTheirOwners() throws {
+        for (flags, changes) in [(LayerFlags.frozen, [false, true]), ([], [true, false])] {
+            let model = try MartletModelsTests.model([4], [])
+            let rows = try model.add(layer(.embedding) { ($0.vocabulary, $0.units, $0.flags) = (3, 5, flags) })
+            try model.add(tied(rows) { $0.flags = flags.symmetricDifference(.frozen) })
+            try model.add(layer(.globalAveragePool1D))
+            try model.compile(Training(.crossEntropy))
+            let before = try model.parameters
+            try model.train(integers: labels(24, classes: 3, seed: 5), labels(6, classes: 3, seed: 4))
+            let after = try model.parameters
+            #expect([before[..<15] != after[..<15], before[15...] != after[15...]] == changes)
+        }
+    }
+
+    @Test func tablesThatCannotBeSharedAreRefused() throws {
+        let model = try MartletModelsTests.model([4], [])
+        let rows = try model.add(.embedding(7, 5))
+        let sparse = try model.add(layer(.embedding) { ($0.vocabulary, $0.units, $0.flags) = (7, 5, .sparse) }, inputs: [0])
+        let narrow = try model.add(.dense(4), inputs: [rows])
+        for node in [0, -1, narrow, 9, .max, .min] {
+            let thrown = error { try model.add(tied(node), inputs: [rows]) }
+            #expect(thrown?.kind == .argument && thrown?.message.contains("layer.table is \(node); expected") == true)
+        }
+        let thrown = error { try model.add(tied(sparse), inputs: [rows]) }
+        #expect(thrown?.kind == .unsupported && thrown?.message.contains("\"embedding_1\", which is sparse") == true)
+        #expect(error { try model.add(tied(rows), inputs: [narrow]) }?.message.contains("expected 5 as its last") == true)
+        #expect(error { try model.add(tied(rows), inputs: [0]) }?.kind == .shape)
+        #expect(error { try model.add(tied(rows) { $0.l2 = 1 }, inputs: [rows]) }?.kind == .argument)
+        #expect(error { try model.add(tied(rows), inputs: [rows, rows]) }?.kind == .argument)
+        #expect(model.nodes.count == 4)
+    }
+
     @Test func bytesAreNumbers() throws {
         let model = try MartletModelsTests.model([4], [.dense(3)])
         let bytes: [UInt8] = [0, 1, 128, 255, 7, 8, 9, 10]

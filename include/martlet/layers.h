@@ -112,6 +112,11 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  *                        none. In training w is dropped as by DROPOUT with rate. Steps that are hidden in q see as others do,
  *                        and are hidden in y. Vaswani et al.: Attention is all you need. NeurIPS 2017
  * POSITION               y[i] = row i of embeddings, units x features, over sequences of as many steps or fewer, whatever x is
+ * TIED_DENSE             y = activation(x embeddings^T + bias) over the last size, with the table of an EMBEDDING, which is a
+ *                        node before (table): one parameter, read twice, whose gradient is the sum of both. y has as many
+ *                        numbers as the table rows; x has one for each of its columns (SHAPE). The embedding says whether
+ *                        training changes the table, and is not sparse (UNSUPPORTED). Press, Wolf: Using the output embedding
+ *                        to improve language models. EACL 2017
  * CROPPING1D             a sequence without its first pads[0] and its last pads[1] steps
  * ADD, MULTIPLY          the sum, or product, of nodes of one shape, element by element
  * CONCATENATE            nodes beside one another along a dimension, axis, in which alone they differ
@@ -171,6 +176,7 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 #define MARTLET_LAYER_OWN 40
 #define MARTLET_LAYER_POSITION 41
 #define MARTLET_LAYER_CROPPING1D 42
+#define MARTLET_LAYER_TIED_DENSE 43
 
 #define MARTLET_ACTIVATION_LINEAR 0     /* x */
 #define MARTLET_ACTIVATION_RELU 1       /* max(x, 0) */
@@ -224,12 +230,13 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 
 /* Flags of a layer. */
 /* In what follows LSTM stands for GRU and SIMPLE_RNN too, but where it is said otherwise. */
-#define MARTLET_NO_BIAS 1u           /* DENSE, convolutions, LSTM; BATCH_NORM, LAYER_NORM, GROUP_NORM: no shift */
+#define MARTLET_NO_BIAS 1u           /* DENSE, TIED_DENSE, convolutions, LSTM; BATCH_NORM, LAYER_NORM, GROUP_NORM: no shift */
 #define MARTLET_NO_SCALE 2u          /* BATCH_NORM, LAYER_NORM, RMS_NORM, GROUP_NORM */
 #define MARTLET_UNBIASED_VARIANCE 4u /* BATCH_NORM: the moving variance is that of a sample, as torch's */
 #define MARTLET_COUNT_PADDING 8u     /* AVERAGE_POOL1D and 2D: as torch does by default */
 #define MARTLET_FROZEN 16u           /* DENSE, convolutions, LSTM, EMBEDDING, POSITION, OWN and norms: training leaves the
-                                        parameters as they are; BATCH_NORM takes its moving statistics then, and keeps them */
+                                        parameters as they are, and the bias of TIED_DENSE; BATCH_NORM takes its moving
+                                        statistics then, and keeps them */
 #define MARTLET_FLIP_HORIZONTAL 32u  /* RANDOM_FLIP: left and right change places */
 #define MARTLET_FLIP_VERTICAL 64u    /* RANDOM_FLIP: top and bottom do */
 #define MARTLET_BILINEAR 2048u       /* RANDOM_TRANSLATION with pads: between pixels both count, by how near they are; else the
@@ -267,8 +274,8 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
 typedef struct martlet_layer {
     uint32_t struct_size;
     int32_t kind;               /* MARTLET_LAYER_DENSE, ... */
-    int32_t activation;         /* MARTLET_ACTIVATION_...: DENSE, convolutions, BATCH_NORM, ACTIVATION; LSTM: TANH, or
-                                   another but GELU, SILU, MISH and SOFTMAX (UNSUPPORTED) */
+    int32_t activation;         /* MARTLET_ACTIVATION_...: DENSE, TIED_DENSE, convolutions, BATCH_NORM, ACTIVATION; LSTM: TANH,
+                                   or another but GELU, SILU, MISH and SOFTMAX (UNSUPPORTED) */
     uint32_t flags;             /* MARTLET_NO_BIAS, ...: 0; RANDOM_FLIP: both of its own; LSTM alone:
                                    MARTLET_UNIT_FORGET_BIAS */
     int64_t units;              /* DENSE: outputs; convolutions: filters; EMBEDDING: columns; LSTM: of h. 1 to 2^30;
@@ -303,7 +310,7 @@ typedef struct martlet_layer {
     int64_t vocabulary;         /* EMBEDDING: the rows of its table, 1 to 2^30; no default */
     int32_t axis;               /* CONCATENATE: the dimension that grows, from 0, or from the last where it is
                                    negative: -1 */
-    int32_t reserved;           /* 0 */
+    int32_t table;              /* TIED_DENSE: the node of the EMBEDDING whose table it reads (ARGUMENT); no default */
     double scale;               /* RESCALING: 1 */
     double offset;              /* RESCALING, MASKING: 0; RANDOM_TRANSLATION with pads: what stands around images: 0 */
     int64_t output_padding[2];  /* CONV2D_TRANSPOSE: rows and columns more at the end, to 2^20; -1, as many as make the output

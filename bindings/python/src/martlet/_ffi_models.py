@@ -73,6 +73,7 @@ LAYER_ATTENTION = 39
 LAYER_OWN = 40
 LAYER_POSITION = 41
 LAYER_CROPPING1D = 42
+LAYER_TIED_DENSE = 43
 
 ACTIVATION_LINEAR = 0
 ACTIVATION_RELU = 1
@@ -209,7 +210,7 @@ class Layer(Structure):
         ("name", c_char_p),
         ("vocabulary", c_int64),
         ("axis", c_int32),
-        ("reserved", c_int32),
+        ("table", c_int32),
         ("scale", c_double),
         ("offset", c_double),
         ("output_padding", c_int64 * 2),

@@ -142,6 +142,7 @@ from martlet.nn.sequences import (
 )
 from martlet.nn.sequential import Sequential
 from martlet.nn.text import TextVectorization
+from martlet.nn.tied import ReversibleEmbedding, TiedDense
 from martlet.nn.utils import pad_sequences, plot_model, set_random_seed, to_categorical
 
 __all__ = [
@@ -249,6 +250,7 @@ __all__ = [
     "ReduceLROnPlateau",
     "Rescaling",
     "Reshape",
+    "ReversibleEmbedding",
     "SeparableConv2D",
     "SeparableConvolution2D",
     "Sequential",
@@ -258,6 +260,7 @@ __all__ = [
     "TensorBoard",
     "TerminateOnNaN",
     "TextVectorization",
+    "TiedDense",
     "TopK",
     "UpSampling2D",
     "VarianceScaling",

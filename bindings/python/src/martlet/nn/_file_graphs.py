@@ -33,9 +33,11 @@ def lines_of(native: Native) -> list[Line]:
 
 
 def is_chain(lines: Sequence[Line]) -> bool:
-    """Whether each node but the first has a layer of its own that reads the one before."""
+    """Whether each node but the first has a layer of its own that reads the one before, and no other's table."""
     return all(
-        line["kind"] != _ffi_models.LAYER_INPUT and "first" not in line and line["inputs"] == (index,)
+        line["kind"] not in (_ffi_models.LAYER_INPUT, _ffi_models.LAYER_TIED_DENSE)
+        and "first" not in line
+        and line["inputs"] == (index,)
         for index, line in enumerate(lines)
     )
 
@@ -129,7 +131,8 @@ def plain(native: Native, lines: Sequence[Line], name: str | None, seed: int, ow
             entry: Any = nodes[line["first"]].entry if "first" in line else MAKERS[line["kind"]](line, _formats.LAST)
             if "first" not in line:
                 entry._name = entry._given_name = here.name
-            reads = line["inputs"]
+            tables_read = (line["table"],) if line["kind"] == _ffi_models.LAYER_TIED_DENSE else ()
+            reads = (*line["inputs"], *tables_read)
             nodes.append(Node(entry, [nodes[read] for read in reads], here.sizes))
             if line["kind"] == _ffi_models.LAYER_EMBEDDING:
                 count = (line["vocabulary"], here.name)

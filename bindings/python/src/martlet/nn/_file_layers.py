@@ -16,6 +16,7 @@ from martlet.nn import (
     normalizations,
     recurrent,
     sequences,
+    tied,
 )
 from martlet.nn._layer import Layer
 from martlet.nn._recurrence import Recurrent
@@ -238,9 +239,21 @@ def _own(line: Line, data_format: str) -> Layer:
     raise ValueError("a function of its maker's computes it")
 
 
+def _tied(line: Line, data_format: str) -> Layer:
+    if line["activation"] == activations.NUMBERS["leaky_relu"] and line["slope"] != activations.SLOPE:
+        raise ValueError("it has a slope of its own, which no class has")
+    return tied.TiedDense(
+        _activation(line),
+        not line["flags"] & _ffi_models.NO_BIAS,
+        Initializer(line["bias_initializer"], line["bias_value"]),
+        trainable=not line["flags"] & _ffi_models.FROZEN,
+    )
+
+
 MAKERS: dict[int, Any] = {
     _ffi_models.LAYER_OWN: _own,
     _ffi_models.LAYER_DENSE: _dense,
+    _ffi_models.LAYER_TIED_DENSE: _tied,
     _ffi_models.LAYER_CONV2D: _conv2d,
     _ffi_models.LAYER_MAX_POOL2D: _max_pool,
     _ffi_models.LAYER_AVERAGE_POOL2D: _average_pool,

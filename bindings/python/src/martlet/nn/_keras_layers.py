@@ -25,6 +25,7 @@ _PLAIN: dict[str, Any] = {
     "gamma_regularizer": None, "beta_constraint": None, "gamma_constraint": None, "recurrent_regularizer": None,
     "recurrent_constraint": None, "kernel_regularizer": None, "attention_axes": [1], "use_gate": False,
     "sliding_window": None, "output_shape": None, "flash_attention": None,
+    "reverse_dtype": None, "logit_soft_cap": None,
 }  # fmt: skip
 _PASSED_OVER = {
     "name", "trainable", "dtype", "seed", "renorm_momentum", "beta_initializer", "gamma_initializer",
@@ -117,15 +118,25 @@ def _value(entry: Entry, key: str, value: Any) -> Any:
     raise UnsupportedError(f"{described(entry)}, has {key} {value.get('class_name')!r}, which is not served here")
 
 
-def theirs(layer: Layer, keras: Any) -> Any:
-    """Keras's layer of the same arguments. Raises UnsupportedError, which names layer and setting."""
+def check_tied(layer: layers.TiedDense) -> None:
+    """Raises UnsupportedError for what Keras's ReversibleEmbedding does not do in reverse."""
+    if layer.use_bias or layer.activation != "linear":
+        raise UnsupportedError(f"{layer!r} has a bias or an activation, and Keras's ReversibleEmbedding has none; wanted "
+                               "use_bias=False, and an Activation behind it")  # fmt: skip
+
+
+def theirs(layer: Layer, keras: Any, name: str | None = None) -> Any:
+    """Keras's layer of the same arguments, of a class of this name; None: as it is called here. Raises UnsupportedError,
+    which names layer and setting."""
     kind = _configs.class_of(layer)
-    name = kind.__name__
+    name = kind.__name__ if name is None else name
     if isinstance(layer, Recurrent) and (layer.return_state or layer.stateful or len(layer._called) > 1):
         raise UnsupportedError(f"{layer!r} begins with states, gives or keeps them, which are not led over to Keras")
     if name in _OTHERWISE:
         raise UnsupportedError(f"{layer!r} has no like in Keras: {_OTHERWISE[name]}")
-    other = getattr(keras.layers, name)
+    other = getattr(keras.layers, name, None)
+    if other is None:
+        raise UnsupportedError(f"{layer!r} has no like in this Keras: it has no {name}")
     known = inspect.signature(other.__init__).parameters
     defaults = {key: one.default for key, one in inspect.signature(kind).parameters.items()}
     given: dict[str, Any] = {"name": layer.name, "trainable": layer.trainable}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from martlet import _ffi_models
 from martlet._model import Line
 from martlet.nn._built import Built
 from martlet.nn._matching import NDArray
@@ -12,7 +13,8 @@ from martlet.nn._matching import NDArray
 
 class Laid(NamedTuple):
     """A node: the layer's name and kind, what was said of it, the sizes of a sample that it gives, the nodes that it
-    reads, whose arrays it has, and these, by their own names."""
+    reads, whose arrays it has, and these, by their own names; and, of one that reads another one's table, whose that is,
+    the table being among its arrays."""
 
     name: str
     kind: int
@@ -21,14 +23,22 @@ class Laid(NamedTuple):
     reads: tuple[int, ...]
     owner: str
     arrays: dict[str, NDArray]
+    lender: str = ""
 
 
 def nodes(built: Built) -> Iterator[Laid]:
     """All but the first input, in an order in which each comes behind those that it reads. The arrays are where they
     lie."""
     native = built.model
+
+    def owner(index: int) -> int:
+        first = native.node(index).first
+        return index if first < 0 else first
+
     for index in range(1, native.node_count()):
-        node = native.node(index)
-        first = index if node.first < 0 else node.first
-        arrays = {view.name.rpartition("/")[2]: array for view, array in built.views(first)}
-        yield Laid(node.name, node.kind, native.layer(index), node.sizes, node.inputs, native.node(first).name, arrays)
+        node, said, first, lender = native.node(index), native.layer(index), owner(index), ""
+        lenders = [owner(said["table"])] if node.kind == _ffi_models.LAYER_TIED_DENSE else []
+        arrays = {view.name.rpartition("/")[2]: array for one in (first, *lenders) for view, array in built.views(one)}
+        for one in lenders:
+            lender = native.node(one).name
+        yield Laid(node.name, node.kind, said, node.sizes, node.inputs, native.node(first).name, arrays, lender)

@@ -138,13 +138,17 @@ class Layer(ABC):
             raise ShapeError(f"{self!r} was called with {len(nodes)} nodes; wanted one")
         if len(nodes) < 2 and self._merges:
             raise ShapeError(f"{self!r} was called with one node; wanted a list of two or more")
-        shapes = tuple(one.sizes for one in nodes)
-        sizes = _trial.shape_of(self, self.name or self._base_name(), shapes, self._called)
-        self._called = self._called or shapes
+        sizes = self._sizes_for(nodes)
+        self._called = self._called or tuple(one.sizes for one in nodes)
         found = Node(self, nodes, sizes)
         if self._given is None:
             self._given = weakref.ref(found)
         return found
+
+    def _sizes_for(self, nodes: Sequence[Node]) -> Sizes:
+        """The sizes of what it gives for nodes. Raises what is said of __call__."""
+        shapes = tuple(one.sizes for one in nodes)
+        return _trial.shape_of(self, self.name or self._base_name(), shapes, self._called)
 
     @abstractmethod
     def _lay(self, graph: Graph, name: str) -> int:

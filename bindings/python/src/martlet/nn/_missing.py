@@ -51,7 +51,7 @@ _INSTEAD: dict[str, str] = {
     **dict.fromkeys(
         ("TFSMLayer", "JaxLayer", "FlaxLayer", "TorchModuleWrapper", "Wrapper", "Identity"), _NO_CODE),
     "ZeroPadding1D": _NO_PADDING,
-    **dict.fromkeys(("Cropping2D", "RepeatVector", "ReversibleEmbedding"), _MOVED),
+    **dict.fromkeys(("Cropping2D", "RepeatVector"), _MOVED),
     "PReLU": "wanted LeakyReLU, or an activation that Dense lists",
     **dict.fromkeys(
         ("Average", "average", "Maximum", "maximum", "Minimum", "minimum", "Subtract", "subtract"),

@@ -78,6 +78,15 @@ def _dense(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
     return Value(tensor, node.sizes, plain(len(node.sizes)))
 
 
+def _tied(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
+    """The embedding's table, turned where it is read."""
+    table = graph.constant(f"{node.lender}/embeddings", node.arrays["embeddings"])
+    tensor = graph.add("MatMul", graph.plain(reads[0]), graph.add("Transpose", table, perm=[1, 0]))
+    if "bias" in node.arrays:
+        tensor = graph.add("Add", tensor, _array(graph, node, "bias"))
+    return Value(tensor, node.sizes, plain(len(node.sizes)))
+
+
 def _embedding(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
     if node.said["flags"] & kinds.MASK_ZERO:
         raise UnsupportedError(f"layer {node.name!r} has mask_zero, and masks do not go out; wanted mask_zero=False")
@@ -173,6 +182,7 @@ def _concatenate(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
 _CELLS = (kinds.LAYER_LSTM, kinds.LAYER_GRU, kinds.LAYER_SIMPLE_RNN)
 _LAYERS: dict[int, _Layer] = {
     kinds.LAYER_DENSE: _dense,
+    kinds.LAYER_TIED_DENSE: _tied,
     kinds.LAYER_CONV2D: windows.convolution,
     kinds.LAYER_CONV1D: windows.convolution,
     kinds.LAYER_DEPTHWISE_CONV2D: windows.depthwise,

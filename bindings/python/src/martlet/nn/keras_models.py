@@ -19,6 +19,7 @@ from martlet.nn.model import Model
 from martlet.nn.node import Node
 from martlet.nn.normalizations import Normalization
 from martlet.nn.sequential import Sequential
+from martlet.nn.tied import TiedDense
 
 # What Keras's Normalization divides by at least.
 _LEAST = 1e-7
@@ -117,12 +118,15 @@ def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str,
     if masks.compute(entry, (name, index), given(call["args"]), nodes):
         return True
     attends = entry["class_name"] == "MultiHeadAttention"
+    is_reverse = entry["class_name"] == "ReversibleEmbedding" and call["kwargs"].get("reverse") is True
     arguments, is_causal = _attending(entry, call) if attends else (call["args"], False)
     (mask,) = given([call["kwargs"].get("mask")])
     for key, value in call["kwargs"].items():
         if key == "mask" and isinstance(mask, tuple):
             continue
         if attends and (key in _SIDES or (key == "use_causal_mask" and isinstance(value, bool))):
+            continue
+        if key == "reverse" and entry["class_name"] == "ReversibleEmbedding" and isinstance(value, bool):
             continue
         # What predicts says that it does, whatever a layer was called with.
         if key != "training" and value is not None and (value is not False or not attends):
@@ -140,6 +144,8 @@ def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str,
     found = [nodes[read] for read in reads]
     if attends:
         nodes[name, index] = made[name](*found, use_causal_mask=is_causal)
+    elif is_reverse:
+        nodes[name, index] = _reversed(entry, made[name], found)
     else:
         nodes[name, index] = made[name](found if len(found) > 1 else found[0])
     if isinstance(mask, tuple) and not (isinstance(made[name], READERS) and masks.is_of(mask, found[0])):
@@ -151,6 +157,14 @@ def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str,
                                "the like hand on as layers here do")  # fmt: skip
     masks.add(nodes[name, index])
     return True
+
+
+def _reversed(entry: Entry, layer: Any, reads: list[Node]) -> Node:
+    try:
+        found: Node = layer(reads[0], reverse=True)
+    except MartletError as error:
+        raise UnsupportedError(f"{_keras_layers.described(entry)}: {error}") from None
+    return found
 
 
 _SIDES = ("query", "value", "key")
@@ -265,13 +279,20 @@ def _theirs(model: Any, keras: Any) -> Any:
         return keras.Sequential([keras.Input(model.input_shape[1:]), *entries], name=model.name)
     made: dict[int, Any] = {}
     masks = Masks()
+    tables = {id(one.inputs[1].entry) for one in model._nodes if isinstance(one.entry, TiedDense)}
     # Keras's masks come by operations of that name, with the next numbers.
     for _ in filter(lambda one: isinstance(one.entry, Concatenate), model._nodes):
         keras.layers.Concatenate()
     values: dict[Node, Any] = {one: keras.Input(one.sizes, dtype=one.dtype, name=one.name) for one in model.inputs}
     for one in model._nodes[len(values) :]:
         masks.add(one)
-        if id(one.entry) not in made:
+        if isinstance(one.entry, TiedDense):
+            _keras_layers.check_tied(one.entry)
+            values[one] = made[id(one.inputs[1].entry)](values[one.inputs[0]], reverse=True)
+            continue
+        if id(one.entry) in tables and id(one.entry) not in made:
+            made[id(one.entry)] = _keras_layers.theirs(one.entry, keras, "ReversibleEmbedding")
+        elif id(one.entry) not in made:
             made[id(one.entry)] = _theirs(one.entry, keras)
         reads = [values[read] for read in one.inputs]
         if isinstance(one.entry, MultiHeadAttention):
@@ -291,7 +312,7 @@ def _theirs(model: Any, keras: Any) -> Any:
 def _give_theirs(model: Model, theirs: Any) -> None:
     """Gives each of Keras's layers the arrays of the one here."""
     for entry in model.layers:
-        if isinstance(entry, InputLayer):
+        if isinstance(entry, InputLayer | TiedDense):
             continue
         other = theirs.get_layer(entry.name)
         if isinstance(entry, Model):

@@ -66,6 +66,7 @@ from martlet.nn.sequences import (
     MaxPooling1D,
 )
 from martlet.nn.text import TextVectorization
+from martlet.nn.tied import ReversibleEmbedding, TiedDense
 
 __all__ = [
     "ELU",
@@ -127,11 +128,13 @@ __all__ = [
     "ReLU",
     "Rescaling",
     "Reshape",
+    "ReversibleEmbedding",
     "SeparableConv2D",
     "SeparableConvolution2D",
     "SimpleRNN",
     "Softmax",
     "TextVectorization",
+    "TiedDense",
     "UpSampling2D",
     "ZeroPadding2D",
     "add",

@@ -32,7 +32,8 @@ def from_torch(module: Any, example: Any, *, name: str | None = None, seed: int 
     last, or the states behind it. An LSTM's and an RNN's two biases are one here, their sum: where the model is trained
     otherwise than by martlet.torch.train it moves half as far as both in torch. nn.MultiheadAttention is a
     MultiHeadAttention, as is scaled_dot_product_attention between linear layers, with no mask or the one that hides
-    what comes later. What is added to each sample alike, a row for each step, is a PositionEmbedding of the example's
+    what comes later. A linear layer whose weight is the table of an embedding before it is a TiedDense of that: one
+    weight, which to_torch writes once. What is added to each sample alike, a row for each step, is a PositionEmbedding of the example's
     steps; of parameters with more rows the others stay. One step, and a part of the features, is picked by a Dense of
     ones and zeros that is not trained.
 
@@ -41,11 +42,10 @@ def from_torch(module: Any, example: Any, *, name: str | None = None, seed: int 
     compile, None of other modules. A negative ignore_index is taken, and targets that have it are refused by fit.
 
     What cannot be taken raises UnsupportedError, with the line of the module: packed sequences, other masks and states
-    of attention and recurrent layers, a parameter that is a table and a linear layer's weight (a tied head), control
-    flow that depends on samples or on the batch's size, what differs in evaluation but by dropout and batch
-    normalization, these in another mode than the module's, arithmetic of integers, parameters of other types, used by
-    two kinds of layer or as two weights of one, views into parameters, random numbers but dropout's. DTypeError: module
-    or example is no such thing.
+    of attention and recurrent layers, control flow that depends on samples or on the batch's size, what differs in
+    evaluation but by dropout and batch normalization, these in another mode than the module's, arithmetic of integers,
+    parameters of other types, used by two kinds of layer (but for tied heads) or as two weights of one, views into
+    parameters, random numbers but dropout's. DTypeError: module or example is no such thing.
     """
     with _forks.held_off:
         from martlet.nn.modules import _models

@@ -24,6 +24,7 @@ from martlet.nn.modules import _exporting, _tracing
 from martlet.nn.modules._carrying import AnyWeight, Carried, Weight, shared
 from martlet.nn.modules._exporting import Exported, operation, refusal
 from martlet.nn.node import Node
+from martlet.nn.sequences import Embedding
 
 
 class Value(NamedTuple):
@@ -195,6 +196,12 @@ class Reading:
         if name is None:
             raise refusal(node, "has weights that are computed, and not parameters")
         return Weight(name, axes)
+
+    def table(self, argument: Any) -> Layer | None:
+        """The embedding that has a weight as its table; None: none does, as far as the walk has come."""
+        name = self.exported.names.get(getattr(argument, "name", ""))
+        found = (layer for layer, weights in self.carried if isinstance(layer, Embedding) and name in weights[0].names)
+        return next(found, None)
 
     def layer(self, node: Any, make: Callable[..., Layer], weights: Sequence[AnyWeight], **fields: Any) -> Any:
         """The layer of these weights, with which it is made where it is not there already."""

@@ -17,6 +17,7 @@ from martlet.nn.modules._plain import FUSED
 from martlet.nn.modules._reading import Reading, Value, makes
 from martlet.nn.normalizations import BatchNormalization, LayerNormalization, RMSNormalization
 from martlet.nn.sequences import Conv1D, Embedding
+from martlet.nn.tied import TiedDense
 
 
 def _pair(value: Any) -> tuple[int, int]:
@@ -47,11 +48,22 @@ def _weights(walk: Reading, node: Any, given: dict[str, Any], axes: tuple[int, .
 def _linear(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
     if node in walk.attended:
         return attended(walk, node)
+    table = walk.table(given["weight"])
+    if table is not None:
+        return _tied(walk, node, given, table)
     weights = _weights(walk, node, given, (1, 0))
     units = given["weight"].meta["val"].shape[0]
     activation = _activation(walk, node)
     layer = walk.layer(node, Dense, weights, units=units, use_bias=len(weights) > 1, activation=activation)
     return walk.value(given["input"]).straight.through(layer)
+
+
+def _tied(walk: Reading, node: Any, given: dict[str, Any], table: Any) -> Value:
+    """A linear layer whose weight is an embedding's table."""
+    weights = [] if given["bias"] is None else [walk.weight(node, given["bias"])]
+    layer = walk.layer(node, TiedDense, weights, use_bias=bool(weights))
+    value = walk.value(given["input"]).straight
+    return value._replace(node=layer([value.node, table.output]))
 
 
 @makes("conv2d.default", "conv2d.padding")
