@@ -312,7 +312,7 @@ def number_values(function: str, name: str) -> Iterator[Value]:
     if name == "struct_size":
         yield from assign(target, (0, 1, 4, 47, 4097, "SIZE_MAX", "SIZE_MAX / 2", "(size_t)1 << 32"), "STRUCT")
     elif name == "kind":
-        yield from assign(target, (-1, 43, 1000, *INT32), "ARGUMENT")
+        yield from assign(target, (-1, 44, 1000, *INT32), "ARGUMENT")
     elif name == "node":
         yield from assign(target, (-1, 0, 2, 1000, *INT32), "ARGUMENT")
     elif name == "loss":

@@ -131,6 +131,16 @@ def text_cnn(library: Any, model: Any) -> Any:
     return model(words, library.Dense(4, activation="softmax")(x))
 
 
+def tied_head(library: Any, model: Any) -> Any:
+    """Words by the rows of a table, and logits by the same, from two places."""
+    words = library.Input((16,), dtype="int32")
+    table = library.ReversibleEmbedding(50, 12)
+    x = library.LayerNormalization()(table(words))
+    x = library.Add()([x, library.Dense(12, activation="relu")(x)])
+    last = library.GlobalMaxPooling1D()(x)
+    return model(words, [table(x, reverse=True), table(last, reverse=True)])
+
+
 def residual(library: Any, model: Any) -> Any:
     """Scenario 1: two blocks of a ResNet, the second one with half the places."""
 
@@ -176,6 +186,7 @@ CASES: dict[str, Case] = {
     "perceptron": Case(perceptron, numbers((40, 784))),
     "convolutional": Case(convolutional, numbers((9, 8, 8, 3))),
     "text": Case(text_cnn, _words()),
+    "tied head": Case(tied_head, _words()),
     "residual": Case(residual, numbers((9, 8, 8, 3))),
     "branches": Case(branches, numbers((5, 8, 6, 4))),
 }

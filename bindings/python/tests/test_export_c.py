@@ -230,6 +230,18 @@ def test_layers_that_have_no_c_are_named(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_layers_that_keep_or_hand_states_are_named_with_what_would_do(tmp_path: Path) -> None:
+    kept = nn.Sequential([nn.Input(batch_shape=(2, 4, 3)), nn.LSTM(2, stateful=True, name="kept")])
+    wanted = 'layer "kept" is stateful: it keeps .*; expected the same layer that is not, over all steps of a sample'
+    with pytest.raises(UnsupportedError, match=wanted):
+        kept.to_c(tmp_path / "m.c")
+    x = nn.Input((4, 3))
+    states = nn.GRU(2, return_state=True, name="handed")(x)
+    with pytest.raises(UnsupportedError, match='layer "handed" begins with states .* from zeros on'):
+        nn.Model(x, states).to_c(tmp_path / "m.c")
+    assert os.listdir(tmp_path) == []
+
+
 @pytest.mark.parametrize("name", ["perceptron", "text", "branches", "Bidirectional, masked"])
 def test_the_command_tells_what_it_comes_to(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

@@ -330,12 +330,6 @@ def tied(module: Any, name: str, other: str) -> Any:
     return module
 
 
-class TiedHead(GPT):
-    def __init__(self) -> None:
-        super().__init__()
-        self.lm_head.weight = self.wte.weight
-
-
 @pytest.mark.parametrize(
     ("make", "texts"),
     [
@@ -363,11 +357,6 @@ def test_what_cannot_be_taken_is_named_with_its_line(make: Any, texts: list[str]
     for text in texts:
         assert text in str(raised.value)
     assert "forward" not in vars(getattr(module, "attention", module))
-
-
-def test_a_tied_head_is_named() -> None:
-    with pytest.raises(martlet.UnsupportedError, match="a parameter is one layer's.*lm_head"):
-        from_torch(TiedHead(), torch.randint(0, 20, (4, 6)))
 
 
 def test_a_loss_of_logarithms_is_nll_alone() -> None:
