@@ -40,6 +40,7 @@ extension martlet_layer {
         unsafe recurrent_initializer = layer.recurrentInitializer.rawValue
         unsafe recurrent_value = layer.recurrentValue
         unsafe recurrent_rate = layer.recurrentRate
+        unsafe still_row = Int64(layer.stillRow)
     }
 }
 
@@ -118,6 +119,7 @@ extension Layer {
             raw.recurrent_initializer, "layer.recurrent_initializer", "MARTLET_INITIALIZER_...")
         recurrentValue = unsafe raw.recurrent_value
         recurrentRate = unsafe raw.recurrent_rate
+        stillRow = unsafe Int(raw.still_row)
         name = try unsafe raw.name.map { text throws(MartletError) in try unsafe Layer.name(text) }
     }
 

@@ -25,10 +25,13 @@ extension CFunction {
                 {
                     for (int i = 0; i < g[0]; ++i, x += g[1])
                         for (int r = 0; r < g[2]; ++r) {
-                            float sums[8] = {0}, sum = 0;
                             const float *w = table + r * g[1];
-                            for (int k = 0; k < g[1]; ++k) sums[k % 8] += x[k] * w[k];
-                            for (int k = 0; k < 8; ++k) sum += sums[k];
+                            float sums[8] = {0}, sum = 0;
+                            int k = 0;
+                            for (; k + 8 <= g[1]; k += 8)
+                                for (int j = 0; j < 8; ++j) sums[j] += x[k + j] * w[k + j];
+                            for (; k < g[1]; ++k) sum += x[k] * w[k];
+                            for (int j = 0; j < 8; ++j) sum += sums[j];
                             *y++ = sum;
                         }
                 }

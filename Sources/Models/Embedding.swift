@@ -48,5 +48,6 @@ final class Embedding: Operation {
             EmbeddingBackwardRequest(
                 rows: rows, count: forward.batch * input.elementCount, columns: table.last, indices: forward.indices,
                 gradient: pass.gradient, tableGradient: out))
+        if layer.stillRow >= 0 { unsafe (out + layer.stillRow * columns).update(repeating: 0, count: columns) }
     }
 }

@@ -85,6 +85,8 @@ public struct Layer: Sendable {
     public var sizes: [Int] = []
     /// EMBEDDING: the rows of its table.
     public var vocabulary = 0
+    /// EMBEDDING: the row that has no gradient; -1: none.
+    public var stillRow = -1
     /// TIED_DENSE: the node of the EMBEDDING whose table it reads.
     public var table = 0
     /// CONCATENATE: the dimension that grows; from the last, where it is negative.
@@ -205,6 +207,12 @@ public struct Layer: Sendable {
         if kind == .own || kind == .position, units < 0 || units > 1 << 30 { throw refuse("units", units, "0 to 2^30") }
         if kind == .embedding {
             guard vocabulary >= 1 && vocabulary <= 1 << 30 else { throw refuse("vocabulary", vocabulary, "1 to 2^30") }
+            guard stillRow >= -1 && stillRow < vocabulary else {
+                throw refuse("still_row", stillRow, "-1 or a row of the table, 0 ..< \(vocabulary)")
+            }
+            guard stillRow < 0 || !flags.contains(.sparse) else {
+                throw refuse("still_row", stillRow, "-1 of a sparse table, whose rows are stepped that are named")
+            }
             for (field, penalty) in [("l1", l1), ("l2", l2)] where penalty != 0 && flags.contains(.sparse) {
                 throw refuse(field, penalty, "0 of a sparse table: a penalty moves every row")
             }

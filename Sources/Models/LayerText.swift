@@ -18,6 +18,7 @@ extension Layer {
         line.add("padding", Int(padding.rawValue))
         for (place, size) in sizes.enumerated() { line.add("size\(place)", size) }
         if kind == .embedding { line.add("vocabulary", vocabulary) }
+        if kind == .embedding && stillRow >= 0 { line.add("still_row", stillRow) }
         if kind == .tiedDense { line.add("table", table) }
         if kind == .concatenate { line.add("axis", axis) }
         if kind == .conv2DTranspose { line.add("output_padding", outputPadding.height, outputPadding.width) }
@@ -73,6 +74,7 @@ extension Layer {
             sizes.append(size)
         }
         vocabulary = line.integer("vocabulary") ?? vocabulary
+        stillRow = line.integer("still_row") ?? stillRow
         table = line.integer("table") ?? table
         axis = line.integer("axis") ?? axis
         outputPadding = line.pair("output_padding") ?? outputPadding

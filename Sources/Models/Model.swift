@@ -118,8 +118,8 @@ public final class Model {
         let mask = layer.kind == .masking ? making?.output : masks.read.map { graph.values[$0].shape }
         if let mask { shapes.append(mask) }
         let operations = try layer.operations(
-            on: shapes, isMasked: mask != nil, table: table.map { graph.steps[$0].operation }, stream: graph.steps.count,
-            along: course, subject)
+            on: shapes, isMasked: mask != nil, table: table.map { graph.steps[$0].operation },
+            stream: graph.steps.count, along: course, subject)
         for array in operations.flatMap(\.parameters) { try Initializer.check(array, subject) }
         if let first { try checkSame(operations, as: nodes[first], subject) }
         let values = inputs.map { nodes[$0].value }

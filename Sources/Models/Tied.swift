@@ -17,7 +17,8 @@ final class TiedDense: Operation {
         guard let table = embedding?.parameters.first, input.last == table.shape[1] else {
             let columns = embedding?.parameters.first.map { "\($0.shape[1])" } ?? "a table"
             throw MartletError(
-                .shape, "\(subject)'s input is \(input); expected \(columns) as its last size, the columns of its table")
+                .shape, "\(subject)'s input is \(input); expected \(columns) as its last size, the columns of its table"
+            )
         }
         self.table = table
         super.init(

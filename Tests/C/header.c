@@ -14,7 +14,7 @@ typedef char config_is_424_bytes[sizeof(martlet_config) == 424 ? 1 : -1];
 typedef char slot_is_32_bytes[sizeof(martlet_slot) == 32 ? 1 : -1];
 typedef char report_is_40_bytes[sizeof(martlet_report) == 40 ? 1 : -1];
 typedef char machine_is_40_bytes[sizeof(martlet_machine) == 40 ? 1 : -1];
-typedef char layer_is_336_bytes[sizeof(martlet_layer) == 336 ? 1 : -1];
+typedef char layer_is_344_bytes[sizeof(martlet_layer) == 344 ? 1 : -1];
 typedef char training_is_72_bytes[sizeof(martlet_training) == 72 ? 1 : -1];
 typedef char score_is_280_bytes[sizeof(martlet_score) == 280 ? 1 : -1];
 typedef char result_is_296_bytes[sizeof(martlet_result) == 296 ? 1 : -1];
@@ -60,6 +60,7 @@ typedef char layer_output_padding_is_at_280[offsetof(martlet_layer, output_paddi
 typedef char layer_l1_is_at_296[offsetof(martlet_layer, l1) == 296 ? 1 : -1];
 typedef char layer_recurrent_activation_is_at_312[offsetof(martlet_layer, recurrent_activation) == 312 ? 1 : -1];
 typedef char layer_recurrent_value_is_at_320[offsetof(martlet_layer, recurrent_value) == 320 ? 1 : -1];
+typedef char layer_still_row_is_at_336[offsetof(martlet_layer, still_row) == 336 ? 1 : -1];
 typedef char layer_recurrent_rate_is_at_328[offsetof(martlet_layer, recurrent_rate) == 328 ? 1 : -1];
 typedef char training_batch_size_is_at_16[offsetof(martlet_training, batch_size) == 16 ? 1 : -1];
 typedef char training_top_is_at_24[offsetof(martlet_training, top) == 24 ? 1 : -1];

@@ -286,6 +286,10 @@ def sequence_values() -> Iterator[Value]:
     for field in ("l1", "l2"):
         yield from of_kind("EMBEDDING", field, (0.5, "5e-324"), "ARGUMENT", sparse)
         yield from of_kind("EMBEDDING", field, (0,), "OK", sparse)
+    rows = flat + " a->layer->vocabulary = 7;"
+    yield from of_kind("EMBEDDING", "still_row", (7, -2, *INT64), "ARGUMENT", rows)
+    yield from of_kind("EMBEDDING", "still_row", (-1, 0, 6), "OK", rows)
+    yield from of_kind("EMBEDDING", "still_row", (0,), "ARGUMENT", rows + sparse)
     most = "a->layer->units = (int64_t)1 << 30;"
     yield from of_kind("EMBEDDING", "vocabulary", ("(int64_t)1 << 30",), "SHAPE", flat + most)
 
@@ -312,6 +316,7 @@ def graph_values() -> Iterator[Value]:
     yield from of_kind("TIED_DENSE", "table", (0, 1, -1, *INT32), "ARGUMENT")
     yield from of_kind("TIED_DENSE", "flags", ("2u", "1024u", "32768u"), "ARGUMENT")
     yield from of_kind("TIED_DENSE", "l2", ("1.0", "NAN"), "ARGUMENT")
+    yield from of_kind("DENSE", "still_row", (1, -2, *INT64), "OK")
     yield from of_kind("DENSE", "table", (1, -1, *INT32), "OK")
 
 

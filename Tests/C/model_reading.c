@@ -55,8 +55,11 @@ static void table(void) {
     martlet_model *model = NULL;
     martlet_layer given = network_layer(MARTLET_LAYER_EMBEDDING, 4, MARTLET_ACTIVATION_LINEAR), found;
     CHECK_OK(martlet_model_create(&model, (const int64_t[]){3}, 1, 1));
-    given.vocabulary = 6;
+    given.vocabulary = 6, given.still_row = 5, given.name = "rows";
     CHECK_OK(martlet_model_add(model, &given, NULL, 0, NULL));
+    read_layer(model, &found, 1);
+    found.name = given.name;
+    CHECK(memcmp(&found, &given, sizeof given) == 0);
     given = network_layer(MARTLET_LAYER_TIED_DENSE, 0, MARTLET_ACTIVATION_LEAKY_RELU);
     given.table = 1, given.slope = 0.3, given.flags = MARTLET_FROZEN;
     given.bias_initializer = MARTLET_INITIALIZER_CONSTANT, given.bias_value = -3, given.name = "its name";

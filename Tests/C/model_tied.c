@@ -53,7 +53,7 @@ static martlet_view view_of(martlet_model *model, const char *end) {
     martlet_view view;
     for (int64_t k = 0; martlet_model_view_get(model, &view, MARTLET_BUFFER_PARAMETERS, k) == MARTLET_OK; k++)
         if (strstr(view.name, end) != NULL) return view;
-    REQUIRE(!"a view");
+    REQUIRE(false);
     return view;
 }
 

@@ -321,6 +321,8 @@ typedef struct martlet_layer {
     int32_t recurrent_initializer; /* LSTM: how recurrent_kernel starts: MARTLET_INITIALIZER_ORTHOGONAL */
     double recurrent_value;        /* the value beside it: 1 */
     double recurrent_rate;         /* LSTM: the part of h that training drops: 0; 0 <= recurrent_rate < 1 */
+    int64_t still_row;             /* EMBEDDING: the row that gets no gradient as a row of y, as torch's padding_idx; -1: none,
+                                      as of one that is sparse: -1 */
 } martlet_layer;
 
 /* Fills *out_layer with a kind's defaults; writes struct_size bytes and none past them. Fails with NULL,

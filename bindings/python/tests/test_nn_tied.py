@@ -1,5 +1,5 @@
-"""A table that an embedding and a head read: beside numpy in float64, torch and Keras; in files, copies and other words;
-and what is refused."""
+"""A table that an embedding and a head read: beside torch in float64 and its curves, and Keras's; in files, copies and
+other words; and what is refused."""
 
 from __future__ import annotations
 
@@ -318,6 +318,54 @@ def test_a_frozen_table_stays() -> None:
     model.fit(X, Y, verbose=0)
     nn.to_torch(model, module)
     assert torch.equal(module.lm_head.weight, before) and module.lm_head.bias.abs().sum() > 0
+
+
+class Padded(torch.nn.Module):
+    def __init__(self, tied: bool) -> None:
+        super().__init__()
+        self.rows = torch.nn.Embedding(ROWS, WIDTH, padding_idx=-3)
+        self.between, self.head = torch.nn.Linear(WIDTH, WIDTH), torch.nn.Linear(WIDTH, ROWS)
+        if tied:
+            self.head.weight = self.rows.weight
+
+    def forward(self, ids: Any) -> Any:
+        return self.head(torch.tanh(self.between(self.rows(ids))))
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_padding_row_has_no_gradient_as_one_that_is_named(tied: bool) -> None:
+    torch.manual_seed(6)
+    module = Padded(tied)
+    model = nn.from_torch(module, torch.from_numpy(X))
+    model.compile(nn.AdamW(0.01, weight_decay=0.2 if tied else 0.0, epsilon=1e-8), LOSS)
+    optimizer = torch.optim.AdamW(module.parameters(), 0.01, weight_decay=0.2 if tied else 0)
+    before = module.rows.weight[-3].detach().clone()
+    ids, targets = torch.from_numpy(X), torch.from_numpy(Y).long().flatten()
+    for _ in range(6):
+        model.train_on_batch(X, Y)
+        loss = functional.cross_entropy(module(ids).flatten(0, 1), targets)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    table = model.layers[1]
+    assert table.padding_idx == ROWS - 3
+    np.testing.assert_allclose(table.get_weights()[0], module.rows.weight.detach(), atol=2e-5)
+    assert torch.equal(before, module.rows.weight[-3].detach()) != tied
+
+
+def test_padding_rows_in_files_and_what_is_refused(tmp_path: Path) -> None:
+    model = nn.Sequential([nn.Input((STEPS,), dtype="int32"), nn.Embedding(ROWS, WIDTH, padding_idx=4), nn.Flatten()])
+    model.save(tmp_path / "m.safetensors")
+    for other in (nn.load_model(tmp_path / "m.safetensors"), nn.clone_model(model)):
+        assert other.layers[0].padding_idx == 4
+    assert nn.clone_model(reversible(padding_idx=3)).layers[1].padding_idx == 3
+    with pytest.raises(martlet.UnsupportedError, match="has padding_idx 4, which Keras has not"):
+        nn.to_keras(model)
+    for wrong in (-1, ROWS):
+        with pytest.raises(martlet.ArgumentError, match=f"padding_idx of .* is {wrong}"):
+            nn.Embedding(ROWS, WIDTH, padding_idx=wrong)
+    with pytest.raises(martlet.ArgumentError, match="padding_idx of layer 'embedding' is 0; expected -1 of a sparse"):
+        nn.Sequential([nn.Input((STEPS,), dtype="int32"), nn.Embedding(ROWS, WIDTH, sparse=True, padding_idx=0)])
 
 
 # ---- Keras ----

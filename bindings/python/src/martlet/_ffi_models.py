@@ -220,6 +220,7 @@ class Layer(Structure):
         ("recurrent_initializer", c_int32),
         ("recurrent_value", c_double),
         ("recurrent_rate", c_double),
+        ("still_row", c_int64),
     ]
 
 

@@ -175,6 +175,7 @@ def _embedding(line: Line, data_format: str) -> Layer:
     return sequences.Embedding(
         line["vocabulary"], line["units"], initializer, _penalty(line), trainable=not flags & _ffi_models.FROZEN,
         sparse=bool(flags & _ffi_models.SPARSE), mask_zero=bool(flags & _ffi_models.MASK_ZERO),
+        padding_idx=None if line["still_row"] < 0 else line["still_row"],
     )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from martlet.nn.merging import Concatenate
 from martlet.nn.model import Model
 from martlet.nn.node import Node
 from martlet.nn.normalizations import Normalization
+from martlet.nn.sequences import Embedding
 from martlet.nn.sequential import Sequential
 from martlet.nn.tied import TiedDense
 
@@ -290,8 +291,8 @@ def _theirs(model: Any, keras: Any) -> Any:
             _keras_layers.check_tied(one.entry)
             values[one] = made[id(one.inputs[1].entry)](values[one.inputs[0]], reverse=True)
             continue
-        if id(one.entry) in tables and id(one.entry) not in made:
-            made[id(one.entry)] = _keras_layers.theirs(one.entry, keras, "ReversibleEmbedding")
+        if isinstance(one.entry, Embedding) and id(one.entry) in tables:
+            made.setdefault(id(one.entry), _keras_layers.theirs(one.entry, keras, "ReversibleEmbedding"))
         elif id(one.entry) not in made:
             made[id(one.entry)] = _theirs(one.entry, keras)
         reads = [values[read] for read in one.inputs]

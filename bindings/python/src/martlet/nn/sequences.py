@@ -34,12 +34,17 @@ class Embedding(Layer):
                               sees a parameter as a whole, averages, accumulates or copies it takes no such table:
                               UnsupportedError by the first step; with a regularizer it is ArgumentError
 
+    padding_idx               torch's argument: the row that gets no gradient where it is named; None: none. What else reads
+                              the table, such as TiedDense, gives it one, and decay moves it, as in torch. With sparse it
+                              is ArgumentError
+
     It reads a model's input alone, whose samples are int32, int64 or uint8, and are read as they are; other whole
     numbers are converted once. Weights: embeddings, (input_dim, output_dim).
     """
 
     _words = Layer._words | {
         "vocabulary": "input_dim", "units": "output_dim", "kernel_value": "embeddings_initializer",
+        "still_row": "padding_idx",
     }  # fmt: skip
 
     def __init__(
@@ -54,6 +59,7 @@ class Embedding(Layer):
         input_shape: Any = None,
         trainable: bool = True,
         sparse: bool = False,
+        padding_idx: int | None = None,
         **others: Any,
     ) -> None:
         super().__init__(name=name, input_shape=input_shape, trainable=trainable)
@@ -64,6 +70,10 @@ class Embedding(Layer):
         self.embeddings_initializer = initializers.get(embeddings_initializer, f"embeddings_initializer of {self}")
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer, f"embeddings_regularizer of {self}")
         self.mask_zero = _arguments.flag(mask_zero, f"mask_zero of {self}")
+        where = f"padding_idx of {self}"
+        self.padding_idx = (
+            None if padding_idx is None else _arguments.integer(padding_idx, where, 0, self.input_dim - 1)
+        )
 
     def _lay(self, graph: Graph, name: str) -> int:
         graph.reads_rows(self.input_dim, name)
@@ -77,6 +87,7 @@ class Embedding(Layer):
             | (_ffi_models.MASK_ZERO if self.mask_zero else 0),
             kernel_initializer=self.embeddings_initializer.number,
             kernel_value=self.embeddings_initializer.value,
+            still_row=-1 if self.padding_idx is None else self.padding_idx,
             **regularizers.factors(self.embeddings_regularizer),
         )
 

@@ -114,6 +114,7 @@ class ReversibleEmbedding(Embedding):
         name: str | None = None,
         input_shape: Any = None,
         trainable: bool = True,
+        padding_idx: int | None = None,
         **others: Any,
     ) -> None:
         for given in ("reverse_dtype", "logit_soft_cap"):
@@ -121,12 +122,12 @@ class ReversibleEmbedding(Embedding):
                 raise UnsupportedError(f"{given} of a ReversibleEmbedding is not served; wanted None")
         super().__init__(
             input_dim, output_dim, embeddings_initializer, embeddings_regularizer, mask_zero=mask_zero, name=name,
-            input_shape=input_shape, trainable=trainable, **others,
+            input_shape=input_shape, trainable=trainable, padding_idx=padding_idx, **others,
         )  # fmt: skip
         self.tie_weights = _arguments.flag(tie_weights, f"tie_weights of {self}")
         if not self.tie_weights:
-            raise UnsupportedError(f"tie_weights of {self} is False, which is not served; wanted True, or Embedding, and "
-                                   "Dense(input_dim, use_bias=False) for the other weight")  # fmt: skip
+            raise UnsupportedError(f"tie_weights of {self} is False, which is not served; wanted True, or Embedding "
+                                   "and a Dense(input_dim, use_bias=False) for the other weight")  # fmt: skip
         self._head: TiedDense | None = None
 
     def __getstate__(self) -> dict[str, Any]:

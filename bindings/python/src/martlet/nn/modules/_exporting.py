@@ -55,9 +55,9 @@ class Exported:
         signature = program.graph_signature
         self.names = {**signature.inputs_to_parameters, **signature.inputs_to_buffers}
         # A parameter that several parts of the module have in common goes by the first of its names.
-        first = dict(reversed([(id(one), name) for name, one in self.parameters.items()]))
         known = self.parameters
-        self.names = {key: first[id(known[name])] if name in known else name for key, name in self.names.items()}
+        firsts = dict(reversed([(id(one), name) for name, one in known.items()]))
+        self.names = {key: firsts[id(known[name])] if name in known else name for key, name in self.names.items()}
         lifted = signature.inputs_to_lifted_tensor_constants
         self.lifted = {name: program.constants[target].detach().cpu() for name, target in lifted.items()}
         self.counts = self._counts()

@@ -179,10 +179,10 @@ def _rms_norm(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
 
 @makes("embedding.default")
 def _embedding(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
-    if given["padding_idx"] != -1 or given["scale_grad_by_freq"]:
-        raise refusal(node, "has a padding_idx, whose row has no gradient, or scales gradients by counts, which is not "
-                            "taken")  # fmt: skip
+    if given["scale_grad_by_freq"]:
+        raise refusal(node, "scales gradients by counts, which is not taken")
     rows, columns = given["weight"].meta["val"].shape
     weights = [walk.weight(node, given["weight"])]
-    layer = walk.layer(node, Embedding, weights, input_dim=rows, output_dim=columns)
+    padding = None if given["padding_idx"] < 0 else given["padding_idx"]
+    layer = walk.layer(node, Embedding, weights, input_dim=rows, output_dim=columns, padding_idx=padding)
     return Value(layer(walk.value(given["indices"]).node))
