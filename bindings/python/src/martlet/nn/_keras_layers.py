@@ -121,13 +121,13 @@ def _value(entry: Entry, key: str, value: Any) -> Any:
 def check_tied(layer: layers.TiedDense) -> None:
     """Raises UnsupportedError for what Keras's ReversibleEmbedding does not do in reverse."""
     if layer.use_bias or layer.activation != "linear":
-        raise UnsupportedError(f"{layer!r} has a bias or an activation, and Keras's ReversibleEmbedding has none; wanted "
-                               "use_bias=False, and an Activation behind it")  # fmt: skip
+        raise UnsupportedError(f"{layer!r} has a bias or an activation, and Keras's ReversibleEmbedding has none; "
+                               "wanted use_bias=False, and an Activation behind it")  # fmt: skip
 
 
 def theirs(layer: Layer, keras: Any, name: str | None = None) -> Any:
-    """Keras's layer of the same arguments, of a class of this name; None: as it is called here. Raises UnsupportedError,
-    which names layer and setting."""
+    """Keras's layer of the same arguments, of a class of this name; None: as it is called here. Raises
+    UnsupportedError, which names layer and setting."""
     kind = _configs.class_of(layer)
     name = kind.__name__ if name is None else name
     if isinstance(layer, Recurrent) and (layer.return_state or layer.stateful or len(layer._called) > 1):

@@ -13,8 +13,8 @@ from martlet.nn._matching import NDArray
 
 class Laid(NamedTuple):
     """A node: the layer's name and kind, what was said of it, the sizes of a sample that it gives, the nodes that it
-    reads, whose arrays it has, and these, by their own names; and, of one that reads another one's table, whose that is,
-    the table being among its arrays."""
+    reads, whose arrays it has, and these, by their own names; and, of one that reads another one's table, whose that
+    is, the table being among its arrays."""
 
     name: str
     kind: int

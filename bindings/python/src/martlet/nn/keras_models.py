@@ -9,7 +9,7 @@ import numpy as np
 
 from martlet import _forks
 from martlet._errors import DTypeError, FormatError, MartletError, UnsupportedError
-from martlet.nn import _keras_files, _keras_layers
+from martlet.nn import _keras_calls, _keras_files, _keras_layers
 from martlet.nn._keras_files import Arrays, Entry
 from martlet.nn._keras_masks import READERS, Masks, given
 from martlet.nn.attention import MultiHeadAttention
@@ -119,20 +119,9 @@ def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str,
     if masks.compute(entry, (name, index), given(call["args"]), nodes):
         return True
     attends = entry["class_name"] == "MultiHeadAttention"
-    is_reverse = entry["class_name"] == "ReversibleEmbedding" and call["kwargs"].get("reverse") is True
-    arguments, is_causal = _attending(entry, call) if attends else (call["args"], False)
+    arguments, is_causal = _keras_calls.attending(entry, call) if attends else (call["args"], False)
     (mask,) = given([call["kwargs"].get("mask")])
-    for key, value in call["kwargs"].items():
-        if key == "mask" and isinstance(mask, tuple):
-            continue
-        if attends and (key in _SIDES or (key == "use_causal_mask" and isinstance(value, bool))):
-            continue
-        if key == "reverse" and entry["class_name"] == "ReversibleEmbedding" and isinstance(value, bool):
-            continue
-        # What predicts says that it does, whatever a layer was called with.
-        if key != "training" and value is not None and (value is not False or not attends):
-            raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with {key} {value!r}, which is not "
-                                   "served here")  # fmt: skip
+    _keras_calls.check(entry, call, isinstance(mask, tuple))
     reads = [*_tensors(entry, arguments)]
     for read in reads:
         masks.refuse(read, f"{_keras_layers.described(entry)}, reads")
@@ -145,8 +134,8 @@ def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str,
     found = [nodes[read] for read in reads]
     if attends:
         nodes[name, index] = made[name](*found, use_causal_mask=is_causal)
-    elif is_reverse:
-        nodes[name, index] = _reversed(entry, made[name], found)
+    elif _keras_calls.is_reverse(entry, call):
+        nodes[name, index] = _keras_calls.reversed_by(entry, made[name], found[0])
     else:
         nodes[name, index] = made[name](found if len(found) > 1 else found[0])
     if isinstance(mask, tuple) and not (isinstance(made[name], READERS) and masks.is_of(mask, found[0])):
@@ -158,27 +147,6 @@ def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str,
                                "the like hand on as layers here do")  # fmt: skip
     masks.add(nodes[name, index])
     return True
-
-
-def _reversed(entry: Entry, layer: Any, reads: list[Node]) -> Node:
-    try:
-        found: Node = layer(reads[0], reverse=True)
-    except MartletError as error:
-        raise UnsupportedError(f"{_keras_layers.described(entry)}: {error}") from None
-    return found
-
-
-_SIDES = ("query", "value", "key")
-
-
-def _attending(entry: Entry, call: Entry) -> tuple[list[Any], bool]:
-    """What attention is called with: query, value, and key where it is not value; and whether it is causal."""
-    named = {**dict(zip(_SIDES, call["args"], strict=False)), **call["kwargs"]}
-    sides = [named[side] for side in _SIDES if named.get(side) is not None]
-    if len(call["args"]) > len(_SIDES) or any(named.get(side) is None for side in _SIDES[:2]):
-        raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with something else than query, value and "
-                               "key")  # fmt: skip
-    return sides, named.get("use_causal_mask") is True
 
 
 def _tensors(entry: Entry, argument: Any) -> Iterator[tuple[str, int]]:

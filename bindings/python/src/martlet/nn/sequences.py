@@ -34,9 +34,9 @@ class Embedding(Layer):
                               sees a parameter as a whole, averages, accumulates or copies it takes no such table:
                               UnsupportedError by the first step; with a regularizer it is ArgumentError
 
-    padding_idx               torch's argument: the row that gets no gradient where it is named; None: none. What else reads
-                              the table, such as TiedDense, gives it one, and decay moves it, as in torch. With sparse it
-                              is ArgumentError
+    padding_idx               torch's argument: the row that gets no gradient where it is named; None: none. What else
+                              reads the table, such as TiedDense, gives it one, and decay moves it, as in torch. With
+                              sparse it is ArgumentError
 
     It reads a model's input alone, whose samples are int32, int64 or uint8, and are read as they are; other whole
     numbers are converted once. Weights: embeddings, (input_dim, output_dim).

@@ -93,10 +93,9 @@ class ReversibleEmbedding(Embedding):
     """An Embedding that also gives logits of what it reads: layer(tokens), (...), becomes (..., output_dim), and
     layer(x, reverse=True), x tableᵀ, (..., output_dim) becomes (..., input_dim).
 
-    tie_weights              Keras's argument: only True is served, else UnsupportedError; Embedding and a Dense without a
-                             bias are two weights
-    others                   as Embedding's; and Keras's reverse_dtype and logit_soft_cap: others than None raise
-                             UnsupportedError
+    tie_weights   Keras's argument: only True is served, else UnsupportedError; Embedding and a Dense without a bias are
+                  two weights
+    others        as Embedding's; and Keras's reverse_dtype and logit_soft_cap: others than None raise UnsupportedError
 
     It is called with tokens before it is called in reverse: OrderError. What is called in reverse is a TiedDense, a
     layer of its own among the model's.

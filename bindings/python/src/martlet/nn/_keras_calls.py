@@ -1,0 +1,53 @@
+"""What Keras's layers are called with beside what they read, as a config has it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from martlet._errors import MartletError, UnsupportedError
+from martlet.nn import _keras_layers
+from martlet.nn._keras_files import Entry
+from martlet.nn.node import Node
+
+_SIDES = ("query", "value", "key")
+
+
+def check(entry: Entry, call: Entry, has_mask: bool) -> None:
+    """Raises UnsupportedError for an argument that says something else than a layer does here. has_mask: whether one
+    is a mask, which is looked at elsewhere."""
+    attends = entry["class_name"] == "MultiHeadAttention"
+    for key, value in call["kwargs"].items():
+        if key == "mask" and has_mask:
+            continue
+        if attends and (key in _SIDES or (key == "use_causal_mask" and isinstance(value, bool))):
+            continue
+        if key == "reverse" and entry["class_name"] == "ReversibleEmbedding" and isinstance(value, bool):
+            continue
+        # What predicts says that it does, whatever a layer was called with.
+        if key != "training" and value is not None and (value is not False or not attends):
+            raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with {key} {value!r}, which is not "
+                                   "served here")  # fmt: skip
+
+
+def attending(entry: Entry, call: Entry) -> tuple[list[Any], bool]:
+    """What attention is called with: query, value, and key where it is not value; and whether it is causal."""
+    named = {**dict(zip(_SIDES, call["args"], strict=False)), **call["kwargs"]}
+    sides = [named[side] for side in _SIDES if named.get(side) is not None]
+    if len(call["args"]) > len(_SIDES) or any(named.get(side) is None for side in _SIDES[:2]):
+        raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with something else than query, value and "
+                               "key")  # fmt: skip
+    return sides, named.get("use_causal_mask") is True
+
+
+def is_reverse(entry: Entry, call: Entry) -> bool:
+    """Whether an embedding gives logits."""
+    return entry["class_name"] == "ReversibleEmbedding" and call["kwargs"].get("reverse") is True
+
+
+def reversed_by(entry: Entry, layer: Any, read: Node) -> Node:
+    """What it gives then."""
+    try:
+        found: Node = layer(read, reverse=True)
+    except MartletError as error:
+        raise UnsupportedError(f"{_keras_layers.described(entry)}: {error}") from None
+    return found
