@@ -39,6 +39,7 @@ def objects() -> list[Any]:
         "Conv2D": (2, 3), "Dense": (2,), "Activation": ("relu",), "Dropout": (0.5,), "Permute": ((1,),),
         "Reshape": ((1,),), "LearningRateScheduler": (abs,), "ModelCheckpoint": ("m",), "Input": ((2,),),
         "InputLayer": ((2,),), "DepthwiseConv2D": (3,), "Embedding": (3, 2), "GaussianNoise": (0.1,),
+        "ReversibleEmbedding": (3, 2),
         "RandomCrop": (2, 2), "RandomTranslation": (1, 1, "constant", "nearest"), "Rescaling": (2.0,),
         "CSVLogger": ("c",), "BackupAndRestore": ("b",), "Hashing": (3,), "LSTM": (2,),
         "GRU": (2,), "SimpleRNN": (2,), "Bidirectional": (nn.LSTM(2),), "MultiHeadAttention": (1, 2),

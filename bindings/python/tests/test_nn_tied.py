@@ -282,8 +282,11 @@ class Plain(torch.nn.Module):
         self.table, self.between = torch.nn.Embedding(ROWS, WIDTH), torch.nn.Linear(WIDTH, WIDTH)
         self.way = way
         self.other = torch.nn.Linear(WIDTH, ROWS)
-        if way == "two":
+        if way in ("two", "embeddings"):
             self.other.weight = self.table.weight
+        self.second = torch.nn.Embedding(ROWS, WIDTH)
+        if way == "embeddings":
+            self.second.weight = self.table.weight
 
     def forward(self, ids: Any) -> Any:
         x = torch.relu(self.between(self.table(ids)))
@@ -291,22 +294,24 @@ class Plain(torch.nn.Module):
             return torch.relu(functional.linear(x, self.table.weight))
         if self.way == "two":
             return functional.linear(x, self.table.weight) + self.other(x)
-        if self.way == "before":
-            return self.table(ids) + self.between(functional.linear(x, self.between.weight))
-        return x
+        if self.way == "embeddings":
+            return self.other(x * self.second(ids))
+        return self.table(ids) + self.between(functional.linear(x, self.between.weight))
 
 
-@pytest.mark.parametrize("way", ["function", "two", "before"])
-def test_other_ways_to_write_it(way: str) -> None:
+@pytest.mark.parametrize(("way", "heads"), [("function", 1), ("two", 2), ("embeddings", 1)])
+def test_other_ways_to_write_it(way: str, heads: int) -> None:
     torch.manual_seed(4)
     module = Plain(way)
-    model = nn.from_torch(module, torch.from_numpy(X)) if way != "before" else None
-    if model is None:  # a weight of two linear layers is none of an embedding's
-        with pytest.raises(martlet.UnsupportedError, match="reads 'between.weight' otherwise than"):
-            nn.from_torch(module, torch.from_numpy(X))
-        return
+    model = nn.from_torch(module, torch.from_numpy(X))
     alike(model.predict(X), copy.deepcopy(module).double()(torch.from_numpy(X)).detach().numpy())
-    assert sum(isinstance(one, nn.TiedDense) for one in model.layers) == (2 if way == "two" else 1)
+    assert sum(isinstance(one, nn.TiedDense) for one in model.layers) == heads
+    assert sum(isinstance(one, nn.Embedding) for one in model.layers) == 1
+
+
+def test_other_weights_of_two_layers_are_named() -> None:
+    with pytest.raises(martlet.UnsupportedError, match="reads 'between.weight' otherwise than"):
+        nn.from_torch(Plain("kernels"), torch.from_numpy(X))
 
 
 def test_a_frozen_table_stays() -> None:
