@@ -342,8 +342,8 @@ def test_a_padding_row_has_no_gradient_as_one_that_is_named(tied: bool) -> None:
     torch.manual_seed(6)
     module = Padded(tied)
     model = nn.from_torch(module, torch.from_numpy(X))
-    model.compile(nn.AdamW(0.01, weight_decay=0.2 if tied else 0.0, epsilon=1e-8), LOSS)
-    optimizer = torch.optim.AdamW(module.parameters(), 0.01, weight_decay=0.2 if tied else 0)
+    model.compile(nn.SGD(0.5, momentum=0.9), LOSS)
+    optimizer = torch.optim.SGD(module.parameters(), 0.5, momentum=0.9)
     before = module.rows.weight[-3].detach().clone()
     ids, targets = torch.from_numpy(X), torch.from_numpy(Y).long().flatten()
     for _ in range(6):
@@ -354,7 +354,7 @@ def test_a_padding_row_has_no_gradient_as_one_that_is_named(tied: bool) -> None:
         optimizer.step()
     table = model.layers[1]
     assert table.padding_idx == ROWS - 3
-    np.testing.assert_allclose(table.get_weights()[0], module.rows.weight.detach(), atol=2e-5)
+    np.testing.assert_allclose(table.get_weights()[0], module.rows.weight.detach(), atol=1e-5)
     assert torch.equal(before, module.rows.weight[-3].detach()) != tied
 
 
