@@ -239,6 +239,9 @@ public func martlet_model_node_get(
         unsafe raw.inputs = node.inputs.isEmpty ? nil : UnsafePointer(node.inputList)
         unsafe raw.input_count = Int32(node.inputs.count)
         unsafe raw.first = Int32(node.first ?? -1)
+        let makers = model.maskMakers(of: node)
+        unsafe raw.reads_mask = Int32(makers.read ?? -1)
+        unsafe raw.mask = Int32(makers.given ?? -1)
         unsafe target.pointee = unsafe raw
     }
 }

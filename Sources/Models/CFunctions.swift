@@ -4,7 +4,7 @@
 enum CFunction: Int {
     case place, add, convolve, depthwise, maxPool, averagePool, standardize, normalize, rescale, sum, product, put,
         permute
-    case frame, rows, tied, shift, copy, activate, recur, attend, hide, maskRows, maskSteps
+    case frame, rows, tied, shift, copy, activate, recur, attend, hide, maskRows, maskSteps, maskCount
     case relu, leakyReLU, gelu, silu, tanh, sigmoid, softmax, elu, selu, softplus, hardSigmoid, mish, exponential
 
     /// Functions that this one calls.
@@ -268,7 +268,7 @@ enum CFunction: Int {
                 }
                 """, false
             )
-        case .rows, .tied, .shift, .activate, .recur, .attend, .hide, .maskRows, .maskSteps: sequenceParts
+        case .rows, .tied, .shift, .activate, .recur, .attend, .hide, .maskRows, .maskSteps, maskCount: sequenceParts
         case .copy: ("copy", "x[i]", true)
         case .relu: ("relu", "x[i] < 0 ? 0 : x[i]", true)
         case .gelu: ("gelu", "0.5f * x[i] * (1 + erff(x[i] * 0.707106781f))", true)

@@ -166,7 +166,17 @@ extension CFunction {
                 """
                 (const int *g, const int *x, float *y)
                 {
-                    for (int i = 0; i < g[0]; ++i) y[i] = x[i] == 0 ? 0 : 1;
+                    for (int i = 0; i < g[0]; ++i) y[i] = x[i] == g[1] ? 0 : 1;
+                }
+                """, false
+            )
+        case .maskCount:
+            (
+                "mask_count",
+                """
+                (const int *g, const int *x, float *y)
+                {
+                    for (int i = 0; i < g[0]; ++i) y[i] = i < *x ? 1 : 0;
                 }
                 """, false
             )

@@ -60,7 +60,9 @@ public struct LayerFlags: OptionSet, Sendable {
     public static let returnState = LayerFlags(rawValue: 524_288)
     /// LSTM, GRU, SIMPLE_RNN: a batch begins with the states that the one before has left, of as many samples as groups say.
     public static let stateful = LayerFlags(rawValue: 1_048_576)
-    package static let all = LayerFlags(rawValue: 2_097_151)
+    /// MASKING: the second node says how many steps are seen.
+    public static let lengths = LayerFlags(rawValue: 4_194_304)
+    package static let all = LayerFlags(rawValue: 6_291_455)
 
     /// Those that layers read which go step by step.
     static let recurrent: LayerFlags = [

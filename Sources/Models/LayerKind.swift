@@ -107,7 +107,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         case .own: 1...Own.mostInputs
         case .attention: 3...3
         case .lstm: 1...3
-        case .gru, .simpleRNN: 1...2
+        case .gru, .simpleRNN, .masking: 1...2
         default: 1...1
         }
     }
@@ -171,6 +171,7 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         case .layerNorm, .groupNorm: [.noBias, .noScale, .frozen]
         case .rmsNorm: [.noScale, .frozen]
         case .attention: .causal
+        case .masking: .lengths
         case .position, .own: .frozen
         case .embedding: [.frozen, .sparse, .maskZero]
         case .averagePool1D, .averagePool2D: .countPadding

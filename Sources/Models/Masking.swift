@@ -3,40 +3,77 @@ import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
 
-/// 1 for each step that is seen: of rows of a table those whose number is not 0, of features those that are not all some
-/// number.
+/// 1 for each step that is seen: by a whole number for each, or its features, that are not all some number, or by how many
+/// are seen from the first on.
 final class MaskMaking: Operation {
-    private let isOfRows: Bool
-    private let hidden: Float
+    private enum Source { case features, rows, count }
+    private let source: Source
+    private let hidden: Double
 
-    init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
-        isOfRows = layer.kind == .embedding
-        hidden = Float(layer.offset)
-        guard input.rank == (isOfRows ? 1 : 2) else {
-            throw MartletError(.shape, "\(subject)'s input is \(input); expected a sequence, which a mask is of")
+    /// - Parameter inputs: of the sequence, or of rows of a table; and where there is one of what says which steps are hidden.
+    init(_ layer: Layer, inputs: [Shape], _ subject: String) throws(MartletError) {
+        let isTable = layer.kind == .embedding
+        hidden = isTable ? 0 : layer.offset
+        guard inputs[0].rank == (isTable ? 1 : 2) else {
+            throw MartletError(.shape, "\(subject)'s input is \(inputs[0]); expected a sequence, which a mask is of")
         }
-        super.init(inputs: [input], output: try Shape([input[0]], subject))
+        let counts = layer.flags.contains(.lengths)
+        guard inputs.count == 2 || !counts else {
+            throw MartletError(
+                .argument, "inputs has 1 nodes; expected 2, a sequence and, for MARTLET_LENGTHS, how many steps it has")
+        }
+        source = counts ? .count : isTable || inputs.count == 2 ? .rows : .features
+        let steps = inputs[0][0]
+        let wanted = try Shape([counts ? 1 : steps], subject)
+        if inputs.count == 2 && inputs[1] != wanted {
+            throw MartletError(
+                .shape,
+                "\(subject)'s inputs[1] is \(inputs[1]); expected \(wanted), "
+                    + (counts ? "how many steps are seen" : "which says of each step whether it is hidden"))
+        }
+        super.init(inputs: [inputs[inputs.count - 1]], output: try Shape([steps], subject))
     }
 
-    override var reads: ValueKind { isOfRows ? .indices : .numbers }
+    override var reads: ValueKind { source == .features ? .numbers : .indices }
     override var stopsGradient: Bool { true }
 
+    /// Which whole numbers it reads; nil where it reads others, and of a table's rows that says it too.
+    func table(_ layer: String) -> Table? {
+        switch source {
+        case .features: nil
+        case .rows: Table(rows: Int(Int32.max), what: "a number that may hide a step of", layer: layer)
+        case .count: Table(rows: output[0] + 1, what: "how many steps are seen by", layer: layer)
+        }
+    }
+
     override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
-        isOfRows
-            ? [CCall(.maskRows, [input[0]])] : [CCall(.maskSteps, [input[0], input[1]], [CArray([hidden])])]
+        switch source {
+        case .features: [CCall(.maskSteps, [input[0], input[1]], [CArray([Float(hidden)])])]
+        case .rows: [CCall(.maskRows, [input[0], Int32(exactly: hidden).map(Int.init) ?? -1])]
+        case .count: [CCall(.maskCount, [output[0]])]
+        }
     }
 
     override func forward(_ pass: ForwardPass) {
-        let steps = unsafe pass.batch * output.elementCount
-        if isOfRows {
-            for step in 0..<steps { unsafe pass.output[step] = unsafe pass.indices[step] == 0 ? 0 : 1 }
-            return
+        let steps = output[0]
+        for sample in unsafe 0..<pass.batch {
+            for step in 0..<steps {
+                let place = sample * steps + step
+                unsafe pass.output[place] = unsafe isSeen(pass, sample, step, place) ? 1 : 0
+            }
         }
-        for step in 0..<steps {
-            let features = unsafe pass.input + step * input[1]
+    }
+
+    @inline(__always)
+    private func isSeen(_ pass: ForwardPass, _ sample: Int, _ step: Int, _ place: Int) -> Bool {
+        switch source {
+        case .rows: return unsafe Double(pass.indices[place]) != hidden
+        case .count: return unsafe step < Int(pass.indices[sample])
+        case .features:
+            let (features, number) = unsafe (pass.input + place * input[1], Float(hidden))
             var feature = 0
-            while feature < input[1], unsafe features[feature] == hidden { feature += 1 }
-            unsafe pass.output[step] = feature < input[1] ? 1 : 0
+            while feature < input[1], unsafe features[feature] == number { feature += 1 }
+            return feature < input[1]
         }
     }
 }
@@ -100,6 +137,16 @@ extension LayerKind {
 }
 
 extension Model {
+    /// The nodes that made the mask which a node reads, and that of the steps which it gives.
+    package func maskMakers(of node: Node) -> (read: Int?, given: Int?) {
+        func maker(_ value: Int) -> Int? {
+            guard let step = graph.values[value].maker, graph.steps[step].operation is MaskMaking else { return nil }
+            return nodes.firstIndex { $0.operations.contains(step) }
+        }
+        let read = node.operations.lazy.flatMap { self.graph.steps[$0].inputs }.compactMap(maker).first
+        return (read, node.mask.flatMap(maker))
+    }
+
     /// The masks of what a layer reads: the one that it reads, and the one that it hands on. Throws `.unsupported` where
     /// Keras's layer does something with them that is not there.
     func masks(for layer: Layer, from inputs: [Int], _ subject: String) throws(MartletError) -> (

@@ -113,8 +113,10 @@ public final class Model {
         let numbers = try Node.numbers(inputs)
         let subject = "layer \"\(name)\""
         var masks = try masks(for: layer, from: inputs, subject)
-        let making = try layer.makesMask ? MaskMaking(layer, input: nodes[inputs[0]].output, subject) : nil
         var shapes = inputs.map { nodes[$0].output }
+        let making = try layer.makesMask ? MaskMaking(layer, inputs: shapes, subject) : nil
+        // Of MASKING's nodes the second says alone which steps are hidden.
+        if layer.kind == .masking { shapes = [shapes[0]] }
         let mask = layer.kind == .masking ? making?.output : masks.read.map { graph.values[$0].shape }
         if let mask { shapes.append(mask) }
         let operations = try layer.operations(
@@ -123,23 +125,30 @@ public final class Model {
         for array in operations.flatMap(\.parameters) { try Initializer.check(array, subject) }
         if let first { try checkSame(operations, as: nodes[first], subject) }
         let values = inputs.map { nodes[$0].value }
-        for operation in operations.prefix(1) { try check(operation, reading: values, subject) }
+        let (own, said) = (Array(values.prefix(shapes.count - (mask == nil ? 0 : 1))), [values[values.count - 1]])
+        for operation in operations.prefix(1) { try check(operation, reading: own, subject) }
+        if let making { try check(making, reading: said, subject) }
         try keepStates(of: layer, prefix, subject)
         let start = graph.steps.count
-        if let making { masks.given = graph.append(making, reading: values, isFrozen: true) }
+        if let making { masks.given = graph.append(making, reading: said, isFrozen: true) }
         if layer.kind == .masking { masks.read = masks.given }
-        var read = values
+        var read = own
         if let mask = masks.read { read.append(mask) }
         // The operations of the layer's own node that these are once more, behind what makes its mask.
-        let own = first.map { nodes[$0].operations.lowerBound + (making == nil ? 0 : 1) }
+        let steps = first.map { nodes[$0].operations.lowerBound + (making == nil ? 0 : 1) }
         for (place, operation) in operations.enumerated() {
             let table = place == 0 ? table : nil
             let isFrozen = table.map { graph.steps[$0].isFrozen } ?? layer.flags.contains(.frozen)
             read = [
-                graph.append(operation, reading: read, isFrozen: isFrozen, first: table ?? own.map { $0 + place })
+                graph.append(
+                    operation, reading: read, isFrozen: isFrozen, first: table ?? steps.map { $0 + place })
             ]
         }
-        if let table = operations.first as? Embedding { take(table, of: values[0], name) }
+        if let table = operations.first as? Embedding {
+            take(Table(rows: table.rows, what: "a row of", layer: name), of: values[0])
+        } else if let table = making?.table(name) {
+            take(table, of: said[0])
+        }
         return append(
             Node(
                 name: text, layer: layer, inputs: inputs, numbers, output: operations.last?.output ?? shapes[0],
@@ -208,7 +217,7 @@ public final class Model {
                     .argument,
                     operation.reads == .indices
                         ? "\(subject) reads numbers; expected an input that layers like it alone read"
-                        : "\(subject) reads an input of whole numbers, which an embedding reads too; expected numbers")
+                        : "\(subject) reads an input of whole numbers, which another layer reads; expected numbers")
             }
         }
     }
@@ -238,10 +247,10 @@ public final class Model {
         }
     }
 
-    private func take(_ embedding: Embedding, of value: Int, _ name: String) {
+    private func take(_ table: Table, of value: Int) {
         guard let number = graph.inputs.firstIndex(of: value) else { return }
-        if let table = tables[number], table.rows <= embedding.rows { return }
-        tables[number] = Table(rows: embedding.rows, layer: name)
+        if let known = tables[number], known.rows <= table.rows { return }
+        tables[number] = table
     }
 
     /// The layer's name, or its kind's with a number that makes it the only one; "dense_again", where it is there once more,
@@ -273,7 +282,7 @@ public final class Model {
         workspaces.removeAll()
         sequenceRun = nil
         for (node, new) in zip(nodes, other.nodes) { node.resize(new) }
-        graph = other.graph
+        (graph, tables) = (other.graph, other.tables)
     }
 
     // MARK: - What comes in and out

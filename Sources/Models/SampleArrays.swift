@@ -82,16 +82,17 @@ import MartletPlatform
     }
 }
 
-/// The table that an input names rows of: the smallest, where there are several.
+/// The table that an input names rows of, or how many whole numbers it may hold: the smallest, where there are several.
 struct Table {
     let rows: Int
-    /// The layer that has it.
+    /// What a number is to the layer that reads it.
+    let what: StaticString
     let layer: String
 
     func check(_ row: Int, _ subject: @autoclosure () -> String, _ place: Int) throws(MartletError) {
         guard row >= 0 && row < rows else {
             throw MartletError(
-                .argument, "\(subject())[\(place)] is \(row); expected 0 ..< \(rows), a row of layer \"\(layer)\"")
+                .argument, "\(subject())[\(place)] is \(row); expected 0 ..< \(rows), \(what) layer \"\(layer)\"")
         }
     }
 }

@@ -98,6 +98,8 @@ typedef char node_parameter_count_is_at_80[offsetof(martlet_node, parameter_coun
 typedef char node_inputs_is_at_96[offsetof(martlet_node, inputs) == 96 ? 1 : -1];
 typedef char node_input_count_is_at_104[offsetof(martlet_node, input_count) == 104 ? 1 : -1];
 typedef char node_first_is_at_108[offsetof(martlet_node, first) == 108 ? 1 : -1];
+typedef char node_reads_mask_is_at_112[offsetof(martlet_node, reads_mask) == 112 ? 1 : -1];
+typedef char node_mask_is_at_116[offsetof(martlet_node, mask) == 116 ? 1 : -1];
 typedef char node_statistics_count_is_at_88[offsetof(martlet_node, statistics_count) == 88 ? 1 : -1];
 
 typedef char version_is_one_number[MARTLET_VERSION == MARTLET_VERSION_MAJOR * 10000 + MARTLET_VERSION_MINOR * 100 +
@@ -201,6 +203,7 @@ SAME(MARTLET_ZERO_HIDDEN, 131072);
 SAME(MARTLET_CAUSAL, 262144);
 SAME(MARTLET_RETURN_STATE, 524288);
 SAME(MARTLET_STATEFUL, 1048576);
+SAME(MARTLET_LENGTHS, 4194304);
 SAME(MARTLET_LOSS_CROSS_ENTROPY, 1);
 SAME(MARTLET_LOSS_HUBER, 6);
 SAME(MARTLET_LOSS_KL_DIVERGENCE, 7);

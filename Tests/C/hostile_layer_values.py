@@ -239,6 +239,12 @@ def sequence_values() -> Iterator[Value]:
     for place in (0, 1):
         yield from of_kind("CROPPING1D", f"pads[{place}]", (-1, (1 << 20) + 1, *INT64), "ARGUMENT")
         yield from of_kind("CROPPING1D", f"pads[{place + 2}]", (-1, 1, *INT64), "ARGUMENT")
+    yield from of_kind("MASKING", "flags", ("1u", "2097152u"), "ARGUMENT")
+    yield from of_kind("MASKING", "flags", ("4194304u",), "SHAPE")
+    for count, flags, status in ((2, 0, "SHAPE"), (2, 4194304, "SHAPE"), (3, 4194304, "ARGUMENT"), (3, 0, "ARGUMENT")):
+        more = f"memset(a->inputs, 0, sizeof *a->inputs * {count}); a->input_count = {count};"
+        code = f"make_layer(&w->m, MARTLET_LAYER_MASKING); a->layer->flags = {flags}u; {more}"
+        yield f"MASKING of {count} nodes with flags {flags}", code, status
     three = "a->inputs[0] = a->inputs[1] = a->inputs[2] = 0; a->input_count = 3;"
     yield "ATTENTION of one", "make_layer(&w->m, MARTLET_LAYER_ATTENTION);", "ARGUMENT"
     yield "ATTENTION of images", f"make_layer(&w->m, MARTLET_LAYER_ATTENTION); {three}", "SHAPE"

@@ -48,7 +48,7 @@ static void nodes(void) {
         CHECK_SAYING(node.parameter_count == wanted->parameters, "%s: %ld", node.name, (long)node.parameter_count);
         CHECK_SAYING(node.statistics_count == wanted->statistics, "%s: %ld", node.name, (long)node.statistics_count);
         CHECK(node.first == -1 && node.input_count == (k > 0) && (k == 0 ? node.inputs == NULL : node.inputs[0] == k - 1));
-        for (int r = 0; r < 2; r++) CHECK(node.reserved[r] == 0);
+        CHECK(node.reads_mask == -1 && node.mask == -1 && node.reserved[0] == 0);
         sums[0] += wanted->parameters, sums[1] += wanted->statistics;
     }
     /* Views follow one another and fill each buffer. */

@@ -297,6 +297,7 @@ def tests() -> dict[str, Test]:
         "model_fuzz": program("model_fuzz", in_memory=True),
         "model_storage": program("model_storage", preload="malloc_count"),
         "model_tied": program("model_tied"),
+        "model_masks": program("model_masks"),
         "model_states": program("model_states", preload="malloc_count"),
         "model_files": program("model_files", limit=240, lines=2, once=True),
         "model_threads": program("model_threads", lines=2, once=True),

@@ -98,7 +98,9 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  *                        divided by 1 - rate, by numbers that each sample has drawn once for all steps. Gal, Ghahramani: A
  *                        theoretically grounded application of dropout in recurrent neural networks. NeurIPS 2016
  * MASKING                y = x, over sequences, with zeros where all features of a step are offset: such steps are hidden
- *                        from the layers behind. A hidden step leaves h and m as they are. Of what reads a sequence with
+ *                        from the layers behind; or of two nodes, x and an input n of whole numbers, where n is offset, one
+ *                        number for each step, or with MARTLET_LENGTHS behind the first n, one number for a sample, 0 to as
+ *                        many as there are steps. A hidden step leaves h and m as they are. Of what reads a sequence with
  *                        hidden steps the recurrent layers and ATTENTION read which are; DENSE, ACTIVATION, DROPOUT,
  *                        GAUSSIAN_NOISE, LAYER_NORM, GROUP_NORM, RESCALING, NORMALIZATION and POSITION hand it on, and ADD,
  *                        MULTIPLY and CONCATENATE where all nodes have the same, and drop it where one has none;
@@ -265,6 +267,7 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
                                          evaluation and prediction. Batches are of groups samples (SHAPE), and one thread at a
                                          time predicts (BUSY). They are statistics, "state" and "memory", groups x units, of
                                          zeros at first: who writes zeros into their views resets them */
+#define MARTLET_LENGTHS 4194304u      /* MASKING of two nodes: the second says how many steps are seen, (1) */
 #define MARTLET_CAUSAL 262144u        /* ATTENTION: a place sees none behind its own */
 #define MARTLET_UNIT_FORGET_BIAS 512u /* LSTM alone: the bias's second quarter starts as ones */
 

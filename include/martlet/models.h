@@ -67,7 +67,7 @@ martlet_status martlet_model_reset(martlet_model *model);
 /* Adds a layer, or with MARTLET_LAYER_INPUT another input, of which there may be 16 with node 0.
  *
  * inputs      input_count nodes that it reads, any that were added before: two or more of ADD, MULTIPLY and CONCATENATE,
- *             none of INPUT, else one; NULL and 0: the one added last
+ *             none of INPUT, else one, or as many as its kind says; NULL and 0: the one added last
  * out_node    NULL, or receives its node's number
  *
  * The output is that of the layer added last; what it is not made of is not computed. A residual block:
@@ -82,7 +82,7 @@ martlet_status martlet_model_reset(martlet_model *model);
  *     martlet_model_add(model, &add, both, 2, NULL);
  *
  * Fails with NULL, STRUCT, ARGUMENT (a node that is not there, how many there are, more than 1,023 layers; an input that an
- * EMBEDDING reads and another layer too), SHAPE (the inputs' do not suit, or there are more than 2^40 elements),
+ * EMBEDDING, or what MASKING hides steps by, reads, and as numbers another layer too), SHAPE (the inputs' do not suit, or there are more than 2^40 elements),
  * UNSUPPORTED (see the layer's fields), ORDER and MEMORY. Since 0.1. */
 martlet_status martlet_model_add(martlet_model *model, const martlet_layer *layer, const int32_t *inputs,
                                  int64_t input_count, int32_t *out_node);
@@ -175,7 +175,9 @@ typedef struct martlet_node {
     const int32_t *inputs;    /* the nodes that it reads, input_count of them; valid until destroy. NULL: none */
     int32_t input_count;
     int32_t first;            /* the node whose layer this is once more (martlet_model_apply); -1: it is its own */
-    uint64_t reserved[2];     /* 0 */
+    int32_t reads_mask;       /* the node, a MASKING or EMBEDDING, that made the mask which it reads, its own too; -1: none */
+    int32_t mask;             /* the one that made the mask of the steps which it gives; -1: all are seen */
+    uint64_t reserved[1];     /* 0 */
 } martlet_node;               /* 128 bytes, for good */
 
 /* How many nodes there are, the input among them. Fails with NULL. Since 0.1. */
@@ -213,7 +215,7 @@ martlet_status martlet_model_save(martlet_model *model, const char *path);
  *     void digits_predict(const float *x0, float *y0, float *m);
  *
  * for one sample, where path is "digits.c": its name up to the first dot, with _ for what C does not take ("model" before it
- * where it begins with no letter). x0, x1, ... are the inputs, of const int * where an EMBEDDING reads them, y0, y1, ... the
+ * where it begins with no letter). x0, x1, ... are the inputs, of const int * where whole numbers are read, y0, y1, ... the
  * outputs, m is memory for as many floats as the file's head says, in which nothing is kept, so that threads may be inside
  * at once. Nothing is allocated, and every array's size is a constant. As in predict, dropout and the like are left out, and
  * moving statistics are taken. A row that a table has not is zeros. Predictions are predict's but for rounding.

@@ -222,7 +222,7 @@ def test_bad_calls(index: int) -> None:
 @pytest.mark.parametrize("ids, says", [
     ([[0, 1, 20]], r"x holds 20 at \(0, 2\); wanted 0 to 19, the rows that layer 'words' has"),
     ([[0, -1, 2]], r"x holds -1 at \(0, 1\); wanted 0 to 19"),
-    ([[0, 1.5, 2]], "x holds 1.5 .* wanted rows of a table, which are whole numbers"),
+    ([[0, 1.5, 2]], "x holds 1.5 .* wanted the rows that layer .* has, which are whole numbers"),
 ])  # fmt: skip
 def test_ids_out_of_range(ids: Any, says: str) -> None:
     model = nn.Sequential([nn.Embedding(20, 4, name="words"), nn.Flatten(), nn.Dense(1)], seed=1)

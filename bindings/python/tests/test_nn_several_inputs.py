@@ -83,7 +83,7 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (
         lambda: nn.Model(x := nn.Input((2,)), nn.Flatten()(nn.Embedding(3, 2)(x)) + nn.Dense(4)(x)),
         martlet.ArgumentError,
-        'layer "dense" reads an input of whole numbers, which an embedding reads too',
+        'layer "dense" reads an input of whole numbers, which another layer reads',
     ),
     (
         lambda: nn.Model([x := nn.Input((2,)), y := nn.Input((2,), name="input")], x + y),

@@ -136,6 +136,7 @@ ZERO_HIDDEN = 131072
 CAUSAL = 262144
 RETURN_STATE = 524288
 STATEFUL = 1048576
+LENGTHS = 4194304
 
 LOSS_CROSS_ENTROPY = 1
 LOSS_NLL = 2
@@ -324,7 +325,9 @@ class Node(Structure):
         ("inputs", POINTER(c_int32)),
         ("input_count", c_int32),
         ("first", c_int32),
-        ("reserved", c_uint64 * 2),
+        ("reads_mask", c_int32),
+        ("mask", c_int32),
+        ("reserved", c_uint64 * 1),
     ]
 
 

@@ -52,8 +52,9 @@ Line = dict[str, Any]
 
 
 class Node(NamedTuple):
-    """A layer as the library sees it; sizes are those of one sample of its output, inputs the nodes that it reads, and
-    first the node whose layer it is once more, or -1."""
+    """A layer as the library sees it; sizes are those of one sample of its output, inputs the nodes that it reads,
+    first the node whose layer it is once more, or -1; reads_mask and mask those that made the mask which it reads, and
+    that of the steps which it gives, or -1."""
 
     name: str
     kind: int
@@ -62,6 +63,8 @@ class Node(NamedTuple):
     statistics_count: int
     inputs: tuple[int, ...] = ()
     first: int = -1
+    reads_mask: int = -1
+    mask: int = -1
 
 
 class View(NamedTuple):
@@ -219,6 +222,8 @@ class Model:
             node.statistics_count,
             tuple(node.inputs[: node.input_count]),
             node.first,
+            node.reads_mask,
+            node.mask,
         )
 
     # ---- what was said of it ----

@@ -105,6 +105,7 @@ from martlet.nn.losses import (
     Poisson,
     SparseCategoricalCrossentropy,
 )
+from martlet.nn.masking import Masking, SequenceMask
 from martlet.nn.merging import Add, Concatenate, Multiply, add, concatenate, multiply
 from martlet.nn.metrics import TopK
 from martlet.nn.model import Model
@@ -125,7 +126,7 @@ from martlet.nn.optimizers import (
     RMSprop,
 )
 from martlet.nn.own_layers import Lambda, OwnLayer
-from martlet.nn.recurrent import GRU, LSTM, Masking, SimpleRNN
+from martlet.nn.recurrent import GRU, LSTM, SimpleRNN
 from martlet.nn.sequences import (
     AveragePooling1D,
     AvgPool1D,
@@ -253,6 +254,7 @@ __all__ = [
     "ReversibleEmbedding",
     "SeparableConv2D",
     "SeparableConvolution2D",
+    "SequenceMask",
     "Sequential",
     "SimpleRNN",
     "Softmax",

@@ -15,7 +15,7 @@ from martlet import _ffi_models, _memory
 from martlet._errors import ShapeError, UnsupportedError
 from martlet._model import Model, View
 from martlet.nn import _open
-from martlet.nn._laying import Graph, Place
+from martlet.nn._laying import Graph, Place, Rows
 from martlet.nn._open import Sizes
 from martlet.nn._single import Single
 
@@ -151,10 +151,10 @@ class Built:
         """Of a sample of each input."""
         return [self.model.node(place.node).sizes for place in self.inputs]
 
-    def tables(self) -> list[tuple[int, str] | None]:
-        """Of each input that a layer reads as rows of a table: how many that has, and the layer's name; None: it holds
-        numbers."""
-        return [self.graph.tables.get(place.node) for place in self.inputs]
+    def tables(self) -> list[Rows | None]:
+        """Of each input of which a layer reads whole numbers: which; None: it holds numbers."""
+        found = [self.graph.tables.get(place.node, ()) for place in self.inputs]
+        return [min((rows.at(self.model) for rows in one), default=None) for one in found]
 
     @property
     def _is_plain(self) -> bool:

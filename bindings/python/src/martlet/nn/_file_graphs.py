@@ -121,7 +121,7 @@ def lay_over(model: Model, native: Native, lines: Sequence[Line]) -> None:
 def plain(native: Native, lines: Sequence[Line], name: str | None, seed: int, owner: Owner) -> Model:
     """A model of the file's own words."""
     nodes: list[Node] = [Input(native.node(0).sizes)]
-    tables: dict[int, tuple[int, str]] = {}
+    built = Built(native)
     try:
         for index, line in enumerate(lines, 1):
             here = native.node(index)
@@ -134,16 +134,17 @@ def plain(native: Native, lines: Sequence[Line], name: str | None, seed: int, ow
             tables_read = (line["table"],) if line["kind"] == _ffi_models.LAYER_TIED_DENSE else ()
             reads = (*line["inputs"], *tables_read)
             nodes.append(Node(entry, [nodes[read] for read in reads], here.sizes))
+            built.graph.place = Place(reads[0])
             if line["kind"] == _ffi_models.LAYER_EMBEDDING:
-                count = (line["vocabulary"], here.name)
-                tables[reads[0]] = min(count, tables.get(reads[0], count))
+                built.graph.reads_rows(line["vocabulary"], here.name)
+            elif line["kind"] == _ffi_models.LAYER_MASKING and len(reads) > 1:
+                built.graph.hides_by(Place(reads[1]), here.name, bool(line["flags"] & _ffi_models.LENGTHS))
         outputs = native.outputs()
         model = Model(
             [one for one in nodes if isinstance(one, Input)], [nodes[place] for place in outputs], name=name, seed=seed
         )
     except (MartletError, LookupError, TypeError, ValueError) as error:
         raise FormatError(f"the file's graph is none of this version: {error}") from None
-    built = Built(native)
     places = {one: index for index, one in reversed([*enumerate(nodes)])}
     for entry in model.layers:
         entry._unsettle()
@@ -151,7 +152,6 @@ def plain(native: Native, lines: Sequence[Line], name: str | None, seed: int, ow
         if one.entry._built is None:
             built.graph.place = Place(places[one])
             built.take(one.entry, places[one])  # type: ignore[arg-type]
-    built.graph.tables = tables
     built.inputs = [Place(places[one]) for one in model._inputs]
     built.graph.places = [Place(place) for place in outputs]
     model._owner, model._built = owner, built

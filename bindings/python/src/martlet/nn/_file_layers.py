@@ -13,6 +13,7 @@ from martlet.nn import (
     convolutions,
     images,
     layers,
+    masking,
     normalizations,
     recurrent,
     sequences,
@@ -267,7 +268,9 @@ MAKERS: dict[int, Any] = {
     _ffi_models.LAYER_LSTM: _recurrent(recurrent.LSTM),
     _ffi_models.LAYER_GRU: _recurrent(recurrent.GRU),
     _ffi_models.LAYER_SIMPLE_RNN: _recurrent(recurrent.SimpleRNN),
-    _ffi_models.LAYER_MASKING: lambda line, data_format: recurrent.Masking(line["offset"]),
+    _ffi_models.LAYER_MASKING: lambda line, data_format: (
+        masking.SequenceMask() if line["flags"] & _ffi_models.LENGTHS else masking.Masking(line["offset"])
+    ),
     _ffi_models.LAYER_CONV1D: _conv1d,
     _ffi_models.LAYER_CROPPING1D: lambda line, data_format: sequences.Cropping1D(line["pads"][:2]),
     _ffi_models.LAYER_MAX_POOL1D: _pool1d(sequences.MaxPooling1D),

@@ -22,7 +22,7 @@ from martlet.nn import metrics as metrics_module
 from martlet.nn._built import Built
 from martlet.nn._compilation import Compilation, Goal
 from martlet.nn._file_layers import MAKERS, noted
-from martlet.nn._laying import TURNS, Place, turn_of
+from martlet.nn._laying import TURNS, Place, Rows, turn_of
 from martlet.nn._storage import Storage
 from martlet.nn.metrics import Metric
 from martlet.nn.model import Model
@@ -123,7 +123,7 @@ def _restore(built: Built, index: int, line: Line, notes: dict[str, Any]) -> Non
         raise FormatError(f"the file's layer.{index} is no layer of this version: {error!r}") from None
     graph.place = Place(index, graph.turned and len(node.sizes) == 3)
     if isinstance(layer, sequences.Embedding):
-        graph.tables[line["inputs"][0]] = layer.input_dim, node.name
+        graph.tables[line["inputs"][0]] = [Rows(layer.input_dim, node.name)]
     layer._name = node.name
     layer._settle(built, index, graph.shape)
     built.layers.append(layer)

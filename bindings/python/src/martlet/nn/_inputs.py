@@ -18,6 +18,7 @@ from martlet._errors import ArgumentError, DTypeError, ShapeError
 from martlet._model import Model, Samples
 from martlet._samples import NDArray, array, samples
 from martlet.nn import _open
+from martlet.nn._laying import Rows
 from martlet.nn._open import Sizes
 
 if TYPE_CHECKING:
@@ -84,7 +85,8 @@ def converted(
     wanted = built.read_shapes if sizes is None else sizes
     for (where, data), one, table in zip(given, wanted, built.tables(), strict=True):
         if table is not None:
-            found.append(_rows(data, where, one, *table))
+            shaped = _of_shape(data, where, one, "the model reads")
+            found.append(shaped if shaped.dtype.kind in "iu" else _whole(shaped, where, table.what.format(table.layer)))
         elif data.dtype == np.uint8:
             found.append(np.require(_of_shape(data, where, one, "the model reads"), np.uint8, ["C", "A"]))
         else:
@@ -95,19 +97,20 @@ def converted(
             )
     if sizes is None:
         built.take_sizes(found)
-    return found
+    tables = built.tables()
+    return [
+        one if table is None else _rows(one, where, table)
+        for (where, _), one, table in zip(given, found, tables, strict=True)
+    ]
 
 
-def _rows(data: NDArray, where: str, sizes: Sizes, count: int, layer: str) -> NDArray:
-    """Whole numbers from 0 to count - 1, the rows of a layer's table."""
-    found = _of_shape(data, where, sizes, "the model reads")
-    if found.dtype.kind not in "iu":
-        found = _whole(found, where, "rows of a table")
+def _rows(found: NDArray, where: str, rows: Rows) -> NDArray:
+    """Whole numbers as the library takes them. Raises for those that it does not."""
     for extreme in (found.argmin(), found.argmax()):
         row = found.reshape(-1)[extreme]
-        if not 0 <= row < count:
-            raise ArgumentError(f"{where} holds {row} at {_place(extreme, found)}; wanted 0 to {count - 1}, the rows "
-                                f"that layer {layer!r} has")  # fmt: skip
+        if not 0 <= row < rows.below:
+            raise ArgumentError(f"{where} holds {row} at {_place(extreme, found)}; wanted 0 to {rows.below - 1}, "
+                                f"{rows.what.format(rows.layer)}")  # fmt: skip
     return np.require(found, found.dtype if found.dtype in _NUMBERS else np.int64, ["C", "A"])
 
 

@@ -29,6 +29,20 @@ def turn_of(name: str) -> str | None:
     return found[1] if found else None
 
 
+class Rows(NamedTuple):
+    """Which whole numbers a layer reads of an input, 0 to below - 1: rows of its table, or what says which steps of a
+    sequence are hidden; with steps_of 0 to as many as that node has."""
+
+    below: int
+    layer: str
+    what: str = "the rows that layer {!r} has"
+    steps_of: int = -1
+
+    def at(self, model: Model) -> Rows:
+        """With as many as the steps are now."""
+        return self if self.steps_of < 0 else self._replace(below=1 + model.node(self.steps_of).sizes[0])
+
+
 class Place(NamedTuple):
     """Where a value of the user's lies: the node that gives it, and whether that lies (height, width, channels) where
     the user sees (channels, height, width)."""
@@ -53,8 +67,8 @@ class Graph:
         """The samples of a batch, where an input says that."""
         self.laid: list[int] = []
         """The nodes of the layer that is being laid down, but those that turn images."""
-        self.tables: dict[int, tuple[int, str]] = {}
-        """Of nodes, inputs all, that are read as rows of a table: how many it has, and which layer has it."""
+        self.tables: dict[int, list[Rows]] = {}
+        """Of nodes, inputs all, of which layers read whole numbers: which."""
 
     def begin(self, reads: Sequence[Place], again: Sequence[int] = ()) -> None:
         """Before a layer that reads these; again: its nodes, where it is there already."""
@@ -125,8 +139,14 @@ class Graph:
 
     def reads_rows(self, count: int, layer: str) -> None:
         """Notes that a layer reads a node as rows of its table, of which there are so many."""
-        node = self.place.node
-        self.tables[node] = min((count, layer), self.tables.get(node, (count, layer)))
+        self.tables.setdefault(self.place.node, []).append(Rows(count, layer))
+
+    def hides_by(self, place: Place, layer: str, by_length: bool) -> None:
+        """Notes that a layer over what is read here hides steps by an input: by numbers, or by lengths."""
+        rows = Rows(2**31 - 1, layer, "the numbers by which layer {!r} hides steps")
+        if by_length:
+            rows = Rows(0, layer, "the lengths that layer {!r} takes", self.place.node)
+        self.tables.setdefault(place.node, []).append(rows)
 
     def _turn(self, place: Place, name: str) -> Place:
         """The place in the other order. An image that several layers read is turned for the first of them."""

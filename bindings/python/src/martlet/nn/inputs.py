@@ -17,7 +17,7 @@ from martlet.nn._matching import NDArray
 from martlet.nn.node import Node
 
 # What an input may say that it holds. Which it does is for who reads it: an Embedding reads whole numbers.
-DTYPES = ("float32", "uint8", "int32", "int64")
+DTYPES = ("float32", "uint8", "int32", "int64", "bool")
 
 
 class InputLayer(Layer):
@@ -67,8 +67,8 @@ class Input(Node):
                  all samples of one call having the same. Layers whose weights depend on such a size are refused
     batch_size   how many samples a batch has, which stateful layers ask for; of models without any number is read
     batch_shape  Keras's argument: batch_size, or None, and the sizes, in place of both
-    dtype        "float32"; "int32", "int64" or "uint8" for an Embedding's whole numbers; "uint8" for images, which the
-                 library reads as they are
+    dtype        "float32"; "int32", "int64" or "uint8" for whole numbers, as an Embedding's, a mask's and lengths;
+                 "bool" for masks; "uint8" for images, which the library reads as they are
     name         unique among the model's inputs; that by which fit finds it in a dict
 
     Raises ArgumentError for more than 8 sizes, and DTypeError for what are none.

@@ -47,10 +47,11 @@ from martlet.nn.images import (
     MaxPooling2D,
 )
 from martlet.nn.inputs import Input, InputLayer
+from martlet.nn.masking import Masking, SequenceMask
 from martlet.nn.merging import Add, Concatenate, Multiply, add, concatenate, multiply
 from martlet.nn.normalizations import BatchNormalization, LayerNormalization, Normalization, RMSNormalization
 from martlet.nn.own_layers import Lambda, OwnLayer
-from martlet.nn.recurrent import GRU, LSTM, Masking, SimpleRNN
+from martlet.nn.recurrent import GRU, LSTM, SimpleRNN
 from martlet.nn.sequences import (
     AveragePooling1D,
     AvgPool1D,
@@ -131,6 +132,7 @@ __all__ = [
     "ReversibleEmbedding",
     "SeparableConv2D",
     "SeparableConvolution2D",
+    "SequenceMask",
     "SimpleRNN",
     "Softmax",
     "TextVectorization",

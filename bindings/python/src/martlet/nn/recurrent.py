@@ -1,4 +1,4 @@
-"""Layers that read a sequence step by step: LSTM, GRU, SimpleRNN; and Masking, which hides steps from them.
+"""Layers that read a sequence step by step: LSTM, GRU, SimpleRNN.
 
 Their arguments are Keras's by name and default, as far as they are listed. _recurrence.py has what they share,
 bidirectional.py reads from both ends.
@@ -9,33 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from martlet import _arguments, _ffi_models
-from martlet.nn import _formats, activations
-from martlet.nn._layer import Layer
-from martlet.nn._laying import Graph
+from martlet.nn import activations
 from martlet.nn._recurrence import ONLY, Recurrent
-
-
-class Masking(Layer):
-    """Hides the steps of a sequence whose features all are mask_value: LSTM, GRU, SimpleRNN and Bidirectional behind it
-    pass over them, and give the state as it was. The steps become zeros; the shape stays.
-
-    Dense, activations, Dropout, GaussianNoise, LayerNormalization, GroupNormalization, Rescaling and Normalization hand
-    the mask on, as Keras's do, and so do a recurrent layer that returns sequences, and Add, Multiply and Concatenate of
-    nodes with the same mask. GlobalAveragePooling1D, losses and metrics pass over the steps. RMSNormalization,
-    convolutions, other pools and layers that move elements drop the mask, and so do Add, Multiply and Concatenate where
-    a node has none. BatchNormalization and nodes with several masks, with which Keras does more, raise
-    UnsupportedError.
-    """
-
-    _words = Layer._words | {"offset": "mask_value"}
-
-    def __init__(self, mask_value: float = 0.0, *, name: str | None = None, input_shape: Any = None) -> None:
-        super().__init__(name=name, input_shape=input_shape)
-        self.mask_value = _arguments.real(mask_value, f"mask_value of {self}")
-
-    def _lay(self, graph: Graph, name: str) -> int:
-        graph.sequence(_formats.LAST, name)
-        return graph.add(_ffi_models.LAYER_MASKING, name, offset=self.mask_value)
 
 
 class LSTM(Recurrent):
