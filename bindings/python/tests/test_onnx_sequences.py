@@ -12,7 +12,6 @@ import numpy as np
 import onnx
 import pytest
 
-import martlet
 from exported import alike, fill
 from martlet import nn
 from onnx_runs import run
@@ -94,12 +93,3 @@ def test_words_are_any_number(tmp_path: Path) -> None:
 
     assert exported(model(8), path) == ["batch", "steps"]
     alike(run(path, x), model(17).predict(x))
-
-
-def test_masks_are_named(tmp_path: Path) -> None:
-    inputs = nn.Input((STEPS, FEATURES))
-    for layer in (nn.LSTM(3), nn.Bidirectional(nn.GRU(3))):
-        model = nn.Model(inputs, layer(nn.Masking()(inputs)))
-        with pytest.raises(martlet.UnsupportedError, match="masking"):
-            model.to_onnx(tmp_path / "model.onnx")
-    assert not os.listdir(tmp_path)

@@ -26,7 +26,7 @@ class Exporting(Stepping):
         and outputs, "batch", may have any size, and so may the steps of sequences, "steps", of a model in which nothing
         depends on how many there are: layers over features, recurrent layers, attention, positions, Conv1D and pools,
         but for strides with padding "same", and global pools. The others are the model's, channels last where the
-        model's are. Masks do not go out.
+        model's are. Masks hide the steps that they do here, whichever these are.
         Inputs, outputs and layers keep their names, but an output that is called as an input is has "_output" behind
         it; weights are called dense/kernel, as in save's files. What model.text does is no part of it.
 

@@ -13,8 +13,9 @@ from martlet.nn._matching import NDArray
 
 class Laid(NamedTuple):
     """A node: the layer's name and kind, what was said of it, the sizes of a sample that it gives, the nodes that it
-    reads, whose arrays it has, and these, by their own names; and, of one that reads another one's table, whose that
-    is, the table being among its arrays."""
+    reads, whose arrays it has, and these, by their own names; the nodes that made the mask which it reads, and that of
+    what it gives, or -1; and, of one that reads another one's table, whose that is, the table being among its
+    arrays."""
 
     name: str
     kind: int
@@ -23,6 +24,8 @@ class Laid(NamedTuple):
     reads: tuple[int, ...]
     owner: str
     arrays: dict[str, NDArray]
+    reads_mask: int = -1
+    mask: int = -1
     lender: str = ""
 
 
@@ -41,4 +44,5 @@ def nodes(built: Built) -> Iterator[Laid]:
         arrays = {view.name.rpartition("/")[2]: array for one in (first, *lenders) for view, array in built.views(one)}
         for one in lenders:
             lender = native.node(one).name
-        yield Laid(node.name, node.kind, said, node.sizes, node.inputs, native.node(first).name, arrays, lender)
+        name, masks = native.node(first).name, (node.reads_mask, node.mask)
+        yield Laid(node.name, node.kind, said, node.sizes, node.inputs, name, arrays, *masks, lender)

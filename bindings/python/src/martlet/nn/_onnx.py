@@ -15,7 +15,7 @@ from martlet.nn._onnx_layers import lay
 
 _TYPES = {
     "float32": onnx.TensorProto.FLOAT, "uint8": onnx.TensorProto.UINT8, "int32": onnx.TensorProto.INT32,
-    "int64": onnx.TensorProto.INT64,
+    "int64": onnx.TensorProto.INT64, "bool": onnx.TensorProto.BOOL,
 }  # fmt: skip
 # What a message of protobuf's may have, in bytes, with room for all that is no weight.
 _LARGEST = 2**31 - 2**24
@@ -34,7 +34,8 @@ def content(built: Built, name: str, inputs: Sequence[tuple[str, str]], outputs:
     entries, nodes = iter(inputs), [*_laid.nodes(built)]
     sizes = {0: built.model.node(0).sizes}
     sizes |= {index: node.sizes for index, node in enumerate(nodes, 1) if node.kind == _ffi_models.LAYER_INPUT}
-    steps = _onnx_steps.names(sizes, nodes, built.graph.tables)
+    lengths = {index for index, rows in built.graph.tables.items() if any(one.steps_of >= 0 for one in rows)}
+    steps = _onnx_steps.names(sizes, nodes, built.graph.tables.keys() - lengths)
     if not steps:
         built.refuse_open("something in it depends on its steps")
     values = []
@@ -56,8 +57,7 @@ def _entered(graph: Graph, name: str, kind: str, sizes: tuple[int, ...], is_rows
     if is_rows and kind == "float32":
         kind = "int64"
     graph.read(name, _TYPES[kind], [steps, *sizes[1:]] if steps else sizes)
-    wanted = kind if not is_rows or kind != "uint8" else "int32"
-    wanted = wanted if is_rows else "float32"
+    wanted = "float32" if not is_rows else "int32" if kind in ("uint8", "bool") else kind
     graph.layer = name
     tensor = name if wanted == kind else graph.add("Cast", name, to=_TYPES[wanted])
     return Value(tensor, sizes, plain(len(sizes)))

@@ -8,15 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from martlet import _ffi_models
-from martlet._errors import UnsupportedError
 from martlet.nn._laid import Laid
 from martlet.nn._onnx_graph import Graph, Value, plain
 
 
 def attention(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
     """Each head's softmax of products, times its values."""
-    if len(reads) != 3:
-        raise UnsupportedError(f"layer {node.name!r} reads a mask, and masks do not go out; wanted a model without")
     heads = node.said["groups"]
     query, key, value = (_heads(graph, read, heads, [0, 2, 3, 1] if place == 1 else [0, 2, 1, 3])
                          for place, read in enumerate(reads))  # fmt: skip
@@ -24,7 +21,8 @@ def attention(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
     scores = graph.add("MatMul", graph.add("Mul", query, scale), key)
     if node.said["flags"] & _ffi_models.CAUSAL:
         scores = graph.add("Add", scores, _later(graph, scores))
-    found = graph.add("MatMul", graph.add("Softmax", scores, axis=-1), value)
+    weights = _weights(graph, node, scores)
+    found = graph.add("MatMul", weights, value)
     found = graph.add("Transpose", found, perm=[0, 2, 1, 3])
     found = graph.add("Reshape", found, graph.whole("beside", [0, 0, node.sizes[-1]]))
     return Value(found, node.sizes, plain(2))
@@ -35,6 +33,16 @@ def _heads(graph: Graph, read: Value, heads: int, order: list[int]) -> str:
     dim = read.sizes[-1] // heads
     parts = graph.add("Reshape", graph.plain(read), graph.whole(f"heads of {dim}", [0, 0, heads, dim]))
     return graph.add("Transpose", parts, perm=order)
+
+
+def _weights(graph: Graph, node: Laid, scores: str) -> str:
+    """The softmax of scores; under a mask of the keys zeros where nothing is seen, for which Softmax gives NaN."""
+    if node.reads_mask < 0:
+        return graph.add("Softmax", scores, axis=-1)
+    seen = graph.add("Unsqueeze", graph.masks[node.reads_mask], graph.whole("of all heads and queries", [1, 2]))
+    scores = graph.add("Where", seen, scores, graph.number("hidden", -np.inf))
+    is_hidden = graph.add("IsInf", scores, detect_positive=0)
+    return graph.add("Where", is_hidden, graph.number("nothing", 0), graph.add("Softmax", scores, axis=-1))
 
 
 def _later(graph: Graph, scores: str) -> str:

@@ -59,6 +59,8 @@ class Graph:
         self._called: dict[str, str] = {}
         self._inputs: list[onnx.ValueInfoProto] = []
         self._outputs: list[onnx.ValueInfoProto] = []
+        self.masks: dict[int, str] = {}
+        """Of each node that made a mask the tensor of it: for each step of a sample whether it is seen."""
         self.layer = ""
         """Whose nodes are being added, which begin with this name and a slash."""
 
@@ -88,8 +90,8 @@ class Graph:
         """A single one of the layer's."""
         return self.constant(f"{self.layer}/{name}", np.array(value, np.float32))
 
-    def whole(self, name: str, values: Sequence[int]) -> str:
-        """Whole numbers of the layer's."""
+    def whole(self, name: str, values: Sequence[int] | int) -> str:
+        """Whole numbers of the layer's, or a single one."""
         return self.constant(f"{self.layer}/{name}", np.array(values, np.int64))
 
     def laid(self, value: Value, order: Order) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from martlet import _ffi_models as kinds
 from martlet._errors import UnsupportedError
 from martlet.nn import _onnx_attention as attention
+from martlet.nn import _onnx_masks as masks
 from martlet.nn import _onnx_recurrent as recurrent
 from martlet.nn import _onnx_windows as windows
 from martlet.nn import activations
@@ -89,7 +90,7 @@ def _tied(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
 
 def _embedding(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
     if node.said["flags"] & kinds.MASK_ZERO:
-        raise UnsupportedError(f"layer {node.name!r} has mask_zero, and masks do not go out; wanted mask_zero=False")
+        graph.masks[node.mask] = masks.other_than(graph, graph.plain(reads[0]), 0)
     table = graph.constant(f"{node.owner}/embeddings", node.arrays["embeddings"])
     tensor = graph.add("Gather", table, graph.plain(reads[0]))
     return Value(tensor, node.sizes, plain(len(node.sizes)))
@@ -192,7 +193,7 @@ _LAYERS: dict[int, _Layer] = {
     kinds.LAYER_AVERAGE_POOL2D: windows.average_pool,
     kinds.LAYER_AVERAGE_POOL1D: windows.average_pool,
     kinds.LAYER_GLOBAL_AVERAGE_POOL2D: windows.whole("ReduceMean"),
-    kinds.LAYER_GLOBAL_AVERAGE_POOL1D: windows.whole("ReduceMean"),
+    kinds.LAYER_GLOBAL_AVERAGE_POOL1D: masks.mean,
     kinds.LAYER_GLOBAL_MAX_POOL2D: windows.whole("ReduceMax"),
     kinds.LAYER_GLOBAL_MAX_POOL1D: windows.whole("ReduceMax"),
     kinds.LAYER_ZERO_PADDING2D: windows.zeros,
@@ -216,6 +217,7 @@ _LAYERS: dict[int, _Layer] = {
     kinds.LAYER_MULTIPLY: _merge("Mul"),
     kinds.LAYER_CONCATENATE: _concatenate,
     kinds.LAYER_EMBEDDING: _embedding,
+    kinds.LAYER_MASKING: masks.masking,
     kinds.LAYER_RMS_NORM: attention.rms_norm,
     kinds.LAYER_ATTENTION: attention.attention,
     kinds.LAYER_POSITION: attention.position,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import onnx
 
 from martlet import _ffi_models
 from martlet._errors import UnsupportedError
@@ -55,11 +56,12 @@ def _recurrent(
     if len(node.reads) > 1 or flags & (_ffi_models.RETURN_STATE | _ffi_models.STATEFUL):
         raise UnsupportedError(f"layer {node.name!r} begins with states that it is given or has kept, or gives them, "
                                "which does not go out; wanted zeros, and what it gives alone")  # fmt: skip
-    if len(reads) > 1:
-        raise UnsupportedError(f"layer {node.name!r} reads a mask, and masks do not go out; wanted a model without")
     tensor = graph.add("Transpose", graph.plain(value), perm=[1, 0, 2])
     if flags & _ffi_models.GO_BACKWARDS:
         tensor = _backwards(graph, tensor)
+    seen = _Seen(graph, node) if node.reads_mask >= 0 else None
+    if seen is not None:
+        tensor = seen.in_front(tensor)
     kernels = [
         graph.constant(f"{node.owner}/{name}", _gates(node.arrays[name], order))
         for name in ("kernel", "recurrent_kernel")
@@ -71,8 +73,11 @@ def _recurrent(
     biases = graph.constant(f"{node.owner}/bias", both)
     words = _words(node, numbers) | more
     gives_all = bool(flags & _ffi_models.RETURN_SEQUENCES)
-    tensor = graph.add(operator, tensor, *kernels, biases, hidden_size=units, skipped=0 if gives_all else 1, **words)
+    reads_all = [tensor, *kernels, biases, *([] if seen is None else [seen.counts])]
+    tensor = graph.add(operator, *reads_all, hidden_size=units, skipped=0 if gives_all else 1, **words)
     tensor = graph.add("Squeeze", tensor, graph.whole("direction", [1 if gives_all else 0]))
+    if seen is not None:
+        tensor = seen.at_steps(tensor, bool(flags & _ffi_models.ZERO_HIDDEN)) if gives_all else seen.last(tensor)
     if flags & _ffi_models.INPUT_ORDER:
         tensor = _backwards(graph, tensor)
     if gives_all:
@@ -84,6 +89,52 @@ def _backwards(graph: Graph, tensor: str) -> str:
     """The last step first."""
     ends = [graph.whole(name, [number]) for name, number in (("last", -1), ("first", -(2**31)), ("steps", 0))]
     return graph.add("Slice", tensor, *ends, graph.whole("way", [-1]))
+
+
+class _Seen:
+    """The steps that a mask lets a layer see, in the order in which it reads them. It reads those alone, one behind
+    another, and gives at each step what the last one seen has left: zeros, the state before the first, where there is
+    none."""
+
+    def __init__(self, graph: Graph, node: Laid) -> None:
+        self._graph = graph
+        mask = graph.add("Transpose", graph.masks[node.reads_mask], perm=[1, 0])
+        self._mask = _backwards(graph, mask) if node.said["flags"] & _ffi_models.GO_BACKWARDS else mask
+        self._numbers = graph.add("Cast", self._mask, to=onnx.TensorProto.INT64)
+        self._zero, self._one = graph.whole("none", 0), graph.whole("one", 1)
+        self._so_far = graph.add("CumSum", self._numbers, self._zero)
+        self._in_all = graph.add("ReduceSum", self._numbers, graph.whole("over steps", [0]), keepdims=0)
+        # ONNX does not say what 0 gives; last() does.
+        self.counts = graph.add("Cast", graph.add("Max", self._in_all, self._one), to=onnx.TensorProto.INT32)
+
+    def _wide(self, places: str, tensor: str) -> str:
+        """Places of steps, for each sample other ones, as those of a tensor's features."""
+        places = self._graph.add("Unsqueeze", places, self._graph.whole("of features", [2]))
+        return self._graph.add("Expand", places, self._graph.add("Shape", tensor))
+
+    def in_front(self, tensor: str) -> str:
+        """The steps that are seen, in their order, before the others."""
+        graph = self._graph
+        others = graph.add("CumSum", graph.add("Sub", self._one, self._numbers), self._zero)
+        behind = graph.add("Where", self._mask, self._so_far, graph.add("Add", others, self._in_all))
+        places = graph.add("Sub", behind, self._one)
+        return graph.add("ScatterElements", tensor, self._wide(places, tensor), tensor, axis=0)
+
+    def at_steps(self, tensor: str, hides: bool) -> str:
+        """What is given behind each step that is seen, at all steps; hides: zeros at those that are not seen."""
+        graph = self._graph
+        before = graph.add("Max", graph.add("Sub", self._so_far, self._one), self._zero)
+        shown = self._mask if hides else graph.add("Greater", self._so_far, self._zero)
+        return self._shown(shown, graph.add("GatherElements", tensor, self._wide(before, tensor), axis=0))
+
+    def last(self, tensor: str) -> str:
+        """What is given behind the last step that is seen."""
+        return self._shown(self._graph.add("Greater", self._in_all, self._zero), tensor)
+
+    def _shown(self, shown: str, tensor: str) -> str:
+        graph = self._graph
+        shown = graph.add("Unsqueeze", shown, graph.whole("of units", [-1]))
+        return graph.add("Where", shown, tensor, graph.number("before", 0))
 
 
 def lstm(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:

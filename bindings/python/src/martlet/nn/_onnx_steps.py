@@ -11,7 +11,7 @@ from martlet.nn._laid import Laid
 _KEEPS = {
     kinds.LAYER_DENSE, kinds.LAYER_DROPOUT, kinds.LAYER_GAUSSIAN_NOISE, kinds.LAYER_ACTIVATION, kinds.LAYER_ADD,
     kinds.LAYER_MULTIPLY, kinds.LAYER_BATCH_NORM, kinds.LAYER_NORMALIZATION, kinds.LAYER_LAYER_NORM,
-    kinds.LAYER_RMS_NORM, kinds.LAYER_RESCALING, kinds.LAYER_ATTENTION, kinds.LAYER_EMBEDDING,
+    kinds.LAYER_RMS_NORM, kinds.LAYER_RESCALING, kinds.LAYER_ATTENTION, kinds.LAYER_EMBEDDING, kinds.LAYER_MASKING,
     kinds.LAYER_TIED_DENSE,
 }  # fmt: skip
 _CELLS = {kinds.LAYER_LSTM, kinds.LAYER_GRU, kinds.LAYER_SIMPLE_RNN}
@@ -40,6 +40,8 @@ def names(inputs: dict[int, tuple[int, ...]], nodes: Iterable[Laid], tables: Ite
 def _of(node: Laid, read: list[str | None]) -> str | None:
     """The name of what a layer gives; "": it has no steps; None: it depends on how many there are."""
     first = read[0]
+    if node.said["flags"] & kinds.LENGTHS:
+        return first
     if node.kind in _WHOLE:
         return ""
     if node.kind in _CELLS:
