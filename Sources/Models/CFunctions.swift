@@ -268,7 +268,7 @@ enum CFunction: Int {
                 }
                 """, false
             )
-        case .rows, .tied, .shift, .activate, .recur, .attend, .hide, .maskRows, .maskSteps, maskCount: sequenceParts
+        case .rows, .tied, .shift, .activate, .recur, .attend, .hide, .maskRows, .maskSteps, .maskCount: sequenceParts
         case .copy: ("copy", "x[i]", true)
         case .relu: ("relu", "x[i] < 0 ? 0 : x[i]", true)
         case .gelu: ("gelu", "0.5f * x[i] * (1 + erff(x[i] * 0.707106781f))", true)

@@ -21,6 +21,7 @@ from martlet.nn._laying import Graph, Place, spoken
 from martlet.nn._matching import NDArray, matched
 from martlet.nn._open import Sizes
 from martlet.nn._subclasses import is_martlets, refuse_methods
+from martlet.nn._trial import Given
 from martlet.nn.node import Node
 
 if TYPE_CHECKING:
@@ -138,17 +139,16 @@ class Layer(ABC):
             raise ShapeError(f"{self!r} was called with {len(nodes)} nodes; wanted one")
         if len(nodes) < 2 and self._merges:
             raise ShapeError(f"{self!r} was called with one node; wanted a list of two or more")
-        sizes = self._sizes_for(nodes)
+        given = self._would_give(nodes)
         self._called = self._called or tuple(one.sizes for one in nodes)
-        found = Node(self, nodes, sizes)
+        found = Node(self, nodes, given.sizes, mask=given.mask)
         if self._given is None:
             self._given = weakref.ref(found)
         return found
 
-    def _sizes_for(self, nodes: Sequence[Node]) -> Sizes:
-        """The sizes of what it gives for nodes. Raises what is said of __call__."""
-        shapes = tuple(one.sizes for one in nodes)
-        return _trial.shape_of(self, self.name or self._base_name(), shapes, self._called)
+    def _would_give(self, nodes: Sequence[Node]) -> Given:
+        """What it gives for nodes. Raises what is said of __call__."""
+        return _trial.given(self, self.name or self._base_name(), nodes, self._called)
 
     @abstractmethod
     def _lay(self, graph: Graph, name: str) -> int:

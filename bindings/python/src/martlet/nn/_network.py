@@ -180,10 +180,9 @@ class Network(Weights):
 
     def _called_with(self, inputs: Any) -> Node:
         nodes = node.listed(inputs, f"the argument of {self!r}")
-        shapes = tuple(one.sizes for one in nodes)
-        sizes = _trial.shape_of(self, self.name, shapes, self._called)
-        self._called = self._called or shapes
-        found = Node(self, nodes, sizes)
+        given = _trial.given(self, self.name, nodes, self._called)
+        self._called = self._called or tuple(one.sizes for one in nodes)
+        found = Node(self, nodes, given.sizes, mask=given.mask)
         self._given = weakref.ref(found)
         return found
 

@@ -26,15 +26,17 @@ class Node:
     a + b is Add()([a, b]), and a * b Multiply()([a, b]): nodes of one shape.
     """
 
-    __slots__ = ("__weakref__", "dtype", "entry", "inputs", "part", "sizes")
+    __slots__ = ("__weakref__", "dtype", "entry", "inputs", "mask", "part", "sizes")
 
     def __init__(
         self, entry: Layer | Network, inputs: Sequence[Node], sizes: tuple[int | None, ...], dtype: str = "float32",
-        part: int = 0,
+        part: int = 0, mask: object | None = None,
     ) -> None:  # fmt: skip
         self.entry, self.inputs, self.sizes, self.dtype = entry, tuple(inputs), sizes, dtype
         # Of an entry that gives several nodes in one call which this is; all but the first read that one.
         self.part = part
+        # Which mask goes with its steps: nodes that have the same one have one object; None: all are seen.
+        self.mask = mask
 
     @property
     def shape(self) -> tuple[int | None, ...]:

@@ -13,7 +13,7 @@ from martlet._errors import ArgumentError, DTypeError, OrderError, ShapeError, U
 from martlet.nn import activations, initializers
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph
-from martlet.nn._open import Sizes
+from martlet.nn._trial import Given
 from martlet.nn.basic import activated
 from martlet.nn.node import Node
 from martlet.nn.sequences import Embedding
@@ -55,7 +55,7 @@ class TiedDense(Layer):
         first = None if self._given is None else self._given()
         return None if first is None else first.inputs[1].entry  # type: ignore[return-value]
 
-    def _sizes_for(self, nodes: Sequence[Node]) -> Sizes:
+    def _would_give(self, nodes: Sequence[Node]) -> Given:
         if len(nodes) != 2:
             raise ShapeError(f"{self!r} was called with {len(nodes)} nodes; wanted two, what it reads and what an "
                              "Embedding gives")  # fmt: skip
@@ -72,7 +72,7 @@ class TiedDense(Layer):
         if not x.sizes or x.sizes[-1] != table.output_dim:
             raise ShapeError(f"{self!r} reads samples of shape {x.sizes}; wanted {table.output_dim} as the last size, "
                              f"the columns of the table of {table!r}")  # fmt: skip
-        return (*x.sizes[:-1], table.input_dim)
+        return Given((*x.sizes[:-1], table.input_dim), None)
 
     def _lay(self, graph: Graph, name: str) -> int:
         x, table = graph.places
