@@ -31,9 +31,9 @@ final class Attending: Operation {
     }
 
     override var needsInput: Bool { true }
-    override func savedCount(batch: Int) -> Int { 2 * weightCount(batch) }
-
-    private func weightCount(_ batch: Int) -> Int { batch * heads * inputs[0][0] * inputs[1][0] }
+    /// The weights; behind them what dropout leaves of these, and their gradients.
+    override func savedCount(batch: Int) -> Int { batch * heads * inputs[0][0] * inputs[1][0] }
+    override func trainingCount(batch: Int) -> Int { savedCount(batch: batch) }
 
     private func attention(_ pass: ForwardPass) -> Attention {
         var attention = unsafe Attention(
@@ -42,7 +42,7 @@ final class Attending: Operation {
             value: pass.input(2), mask: inputs.count > 3 ? pass.input(3) : nil, weights: pass.saved)
         if unsafe pass.isTraining && rate > 0 {
             unsafe attention.dropout = AttentionDropout(rate: rate, key: pass.key(stream), step: pass.step)
-            unsafe attention.dropped = unsafe pass.saved + weightCount(pass.batch)
+            unsafe attention.dropped = unsafe pass.saved + savedCount(batch: pass.batch)
         }
         return unsafe attention
     }
@@ -63,6 +63,6 @@ final class Attending: Operation {
             attention(forward),
             AttentionGradients(
                 output: pass.gradient, query: pass.inputGradient(0), key: pass.inputGradient(1),
-                value: pass.inputGradient(2), work: forward.saved + weightCount(forward.batch)))
+                value: pass.inputGradient(2), work: forward.saved + savedCount(batch: forward.batch)))
     }
 }

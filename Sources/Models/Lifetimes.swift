@@ -78,9 +78,12 @@ struct Lifetimes {
             }
             extend(
                 values[step.output], to: needsOutput ? end : index, pins: runsBackward[index] && needsOutput)
-            let one = rooms?[index] ?? operation.savedCount(batch: 1)
+            func kept(batch: Int) -> Int {
+                operation.savedCount(batch: batch) + (scored.isEmpty ? 0 : operation.trainingCount(batch: batch))
+            }
+            let one = rooms?[index] ?? kept(batch: 1)
             if one > 0 {
-                let more = rooms == nil ? operation.savedCount(batch: 2) - one : one
+                let more = rooms == nil ? kept(batch: 2) - one : one
                 steps[index].saved = add(Store(first: index, last: end, perSample: more, fixed: one - more))
             }
         }

@@ -116,6 +116,8 @@ class Operation {
     var givesRows: Bool { false }
     /// Floats that are kept from forward to backward.
     func savedCount(batch: Int) -> Int { 0 }
+    /// Floats behind these for which a plan has room where the model is trained.
+    func trainingCount(batch: Int) -> Int { 0 }
     /// Fuses an activation that follows, where it can.
     func fuse(_ activation: Activation) -> Bool { false }
 
