@@ -26,17 +26,17 @@ struct BlockStart {
     }
 }
 
-/// Memory for what a block needs beside its factors: a row of zeros, and a tile of starts and one of results.
+/// Memory for what a block needs beside its factors: a row of zeros as long as a tile's, and a tile of starts and one of results.
 enum BlockScratch {
     @inline(__always)
-    private static var zeroBytes: Int { panelColumns * 4 }
+    private static var zeroBytes: Int { RowColumns.count * 4 }
     @inline(__always)
     private static var tileBytes: Int { mostTileSums * 4 }
     @inline(__always)
     static var byteCount: Int { zeroBytes + 2 * tileBytes }
 
     @inline(__always)
-    static func prepare(_ scratch: UnsafeMutableRawPointer) { clearNumbers(scratch, count: panelColumns) }
+    static func prepare(_ scratch: UnsafeMutableRawPointer) { clearNumbers(scratch, count: RowColumns.count) }
     @inline(__always)
     static func zeros(_ scratch: UnsafeMutableRawPointer) -> UnsafeMutableRawPointer { scratch }
     @inline(__always)
@@ -150,6 +150,16 @@ private struct TileWalk {
         var place = out + row * block.pointee.outRow
         var target = copy
         var column = 0
+        if rows == 1 && !Reading.copies && right.panelStride == panelColumns * 4 {
+            // Panels that lie side by side.
+            while column + RowColumns.count <= columns {
+                Tile(block: block, left: left, right: panel, start: start, out: place, copy: target).runRow()
+                panel += RowColumns.count * 4
+                start += startPanel * (RowColumns.count / panelColumns)
+                place += RowColumns.count * 4
+                column += RowColumns.count
+            }
+        }
         while column < columns {
             Tile(block: block, left: left, right: panel, start: start, out: place, copy: target)
                 .run(reading, rows: count, columns: width)

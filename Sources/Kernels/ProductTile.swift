@@ -33,11 +33,31 @@ struct TileBlock: BitwiseCopyable {
 }
 
 /// What becomes of the right factor's rows beside their products.
-protocol TileReading { static var copies: Bool { get } }
+protocol TileReading {
+    static var copies: Bool { get }
+    static var asksAhead: Bool { get }
+}
 /// Nothing.
-enum InPlace: TileReading { @inline(__always) static var copies: Bool { false } }
+enum InPlace: TileReading {
+    @inline(__always)
+    static var copies: Bool { false }
+    @inline(__always)
+    static var asksAhead: Bool { false }
+}
+/// They are asked for ahead, since this row alone reads them.
+enum Streaming: TileReading {
+    @inline(__always)
+    static var copies: Bool { false }
+    @inline(__always)
+    static var asksAhead: Bool { true }
+}
 /// They are copied to a panel, and asked for ahead, since nobody has read them before.
-enum Copying: TileReading { @inline(__always) static var copies: Bool { true } }
+enum Copying: TileReading {
+    @inline(__always)
+    static var copies: Bool { true }
+    @inline(__always)
+    static var asksAhead: Bool { true }
+}
 
 /// out = max(floor, start + left · right) for a tile of so many rows and columns. Six addresses, and not a ``Tile``: that
 /// is what goes in registers.
@@ -78,6 +98,10 @@ private func tile<Rows: TileRows, Columns: TileColumns, Reading: TileReading>(
         }
         // Two at a time: the loop itself takes a part of what the processor can do in a step.
         while count > 1 {
+            if Reading.asksAhead {
+                Columns.ask(for: right + 4 * rightStep)
+                Columns.ask(for: right + 5 * rightStep)
+            }
             sums.add(column, Columns(at: right))
             column.advance(leftStep)
             sums.add(column, Columns(at: right + rightStep))
@@ -120,6 +144,15 @@ var panelColumns: Int {
     #endif
 }
 
+/// The columns of a tile of one row, which has registers for more than a panel's: as many sums as are on their way at once.
+#if MARTLET_WIDE
+    typealias RowColumns = Beside<SixtyFour, SixtyFour>
+#elseif MARTLET_FMA
+    typealias RowColumns = SixtyFour
+#else
+    typealias RowColumns = ThirtyTwo
+#endif
+
 /// One tile: its block, where its factors and results lie, and what is added.
 struct Tile {
     let block: UnsafePointer<TileBlock>
@@ -146,6 +179,10 @@ struct Tile {
             two(rows, Sixteen.self, reading)
         #endif
     }
+
+    /// Works out one row of `RowColumns`, of a right factor that is read where it lies.
+    @inline(__always)
+    func runRow() { run(Rows1.self, RowColumns.self, Streaming.self) }
 
     // A tile of up to two, six, eight or twelve rows: the most that `mostTileRows` gives for its columns.
 
