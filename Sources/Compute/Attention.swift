@@ -25,11 +25,7 @@ package struct AttentionDropout: BitwiseCopyable {
     /// Of one head: of queries and keys, and of values.
     package var size, valueSize: Int
     package var isCausal: Bool
-    /// The first query's place among keys.
-    package var first: Int
     package var query, key, value: UnsafePointer<Float>
-    /// Of keys: from a place to the next, and from a feature to the next.
-    package var keyStrides: (place: Int, feature: Int)
     /// Which keys of each sample are seen; nil: all.
     package var mask: UnsafePointer<Float>?
     /// (batch, heads, queries, keys): written forward, read back.
@@ -40,14 +36,13 @@ package struct AttentionDropout: BitwiseCopyable {
     package var dropped: UnsafeMutablePointer<Float>?
 
     package init(
-        batch: Int, heads: Int, queries: Int, keys: Int, size: Int, valueSize: Int, isCausal: Bool, first: Int = 0,
+        batch: Int, heads: Int, queries: Int, keys: Int, size: Int, valueSize: Int, isCausal: Bool,
         query: UnsafePointer<Float>, key: UnsafePointer<Float>, value: UnsafePointer<Float>,
         mask: UnsafePointer<Float>?, weights: UnsafeMutablePointer<Float>
     ) {
         unsafe (self.batch, self.heads, self.queries, self.keys) = (batch, heads, queries, keys)
-        unsafe (self.size, self.valueSize, self.isCausal, self.first) = (size, valueSize, isCausal, first)
+        unsafe (self.size, self.valueSize, self.isCausal) = (size, valueSize, isCausal)
         unsafe (self.query, self.key, self.value) = unsafe (query, key, value)
-        unsafe keyStrides = (heads * size, 1)
         unsafe (self.mask, self.weights) = unsafe (mask, weights)
     }
 
@@ -132,12 +127,12 @@ extension Execution {
                     base: all.query + start(sample, head, places: all.queries, size: all.size), rowStride: row,
                     columnStride: 1),
                 right: Factor(
-                    base: all.key + sample * all.keys * row + head * all.size * all.keyStrides.feature,
-                    rowStride: all.keyStrides.feature, columnStride: all.keyStrides.place),
+                    base: all.key + start(sample, head, places: all.keys, size: all.size), rowStride: 1,
+                    columnStride: row),
                 out: weights, outStride: all.keys))
         unsafe execution.run(
             AttentionWeightsRequest(
-                rows: all.queries, keys: all.keys, scale: all.scale, isCausal: all.isCausal, first: all.first,
+                rows: all.queries, keys: all.keys, scale: all.scale, isCausal: all.isCausal,
                 mask: all.mask.map { unsafe $0 + sample * all.keys }, x: weights, y: weights))
         var taken = unsafe weights
         if let dropout = unsafe all.dropout, let dropped = unsafe all.dropped {

@@ -26,7 +26,7 @@ package enum Kernel {
     case slide, weightPanels, weightGradient, fold
     case peakWeights, peakImage
     case depthwise, depthwiseWeights
-    case recurrence, attentionWeights
+    case recurrence, attentionWeights, attentionSteps
     // Matrices.
     case turn, symmetric, rowSquares
     case reflect, tridiagonal, rotate

@@ -57,6 +57,12 @@ package struct RecurrentShape: BitwiseCopyable {
         (self.dropsInputs, self.dropsStates) = (dropsInputs, dropsStates)
     }
 
+    /// The same of so many steps.
+    package func of(steps: Int) -> RecurrentShape {
+        RecurrentShape(
+            cell, steps: steps, features: features, units: units, dropsInputs: dropsInputs, dropsStates: dropsStates)
+    }
+
     /// Numbers that a step makes for each sample.
     package var gates: Int { cell.gates * units }
     package var joined: Int { cell.joined * units }

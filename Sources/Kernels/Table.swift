@@ -60,6 +60,7 @@ package func kernel(_ kernel: Kernel) -> PieceKernel {
     case .depthwise: depthwise
     case .depthwiseWeights: depthwiseWeights
     case .attentionWeights: attentionWeights
+    case .attentionSteps: attentionSteps
     case .recurrence: recurrence
     case .turn: turn
     case .symmetric: symmetric

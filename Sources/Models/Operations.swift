@@ -47,10 +47,15 @@ extension Layer {
         case .multiply: main = try Multiplying(inputs, subject)
         case .concatenate: main = try Concatenating(self, inputs: inputs, subject)
         case .embedding: main = try Embedding(self, input: input, subject)
-        case .lstm: main = try Recurrent(.lstm, self, inputs: inputs, isMasked: isMasked, stream: stream, subject)
-        case .gru: main = try Recurrent(.gru, self, inputs: inputs, isMasked: isMasked, stream: stream, subject)
+        case .lstm:
+            main = try Recurrent(
+                .lstm, self, inputs: inputs, isMasked: isMasked, stream: stream, along: course, subject)
+        case .gru:
+            main = try Recurrent(
+                .gru, self, inputs: inputs, isMasked: isMasked, stream: stream, along: course, subject)
         case .simpleRNN:
-            main = try Recurrent(.simple, self, inputs: inputs, isMasked: isMasked, stream: stream, subject)
+            main = try Recurrent(
+                .simple, self, inputs: inputs, isMasked: isMasked, stream: stream, along: course, subject)
         case .masking: main = Hiding(inputs: inputs)
         case .attention:
             if let course {

@@ -21,11 +21,14 @@ final class Recurrent: Operation {
     private let isMasked: Bool
     /// What it keeps of each state for the next batch; nil: nothing.
     private let keeps: Shape?
+    /// Of a model of one step.
+    private let recalled: RecalledStates?
 
     /// - Parameter inputs: the sequence's shape, those of the states before its first step, where they are not zeros, and that
     ///   of its mask, where it has one.
     init(
-        _ cell: RecurrentCell, _ layer: Layer, inputs: [Shape], isMasked: Bool, stream: Int, _ subject: String
+        _ cell: RecurrentCell, _ layer: Layer, inputs: [Shape], isMasked: Bool, stream: Int, along course: Course?,
+        _ subject: String
     ) throws(MartletError) {
         let input = inputs[0]
         guard input.rank == 2 else {
@@ -45,6 +48,7 @@ final class Recurrent: Operation {
         givesStates = layer.flags.contains(.returnState)
         self.isMasked = isMasked
         keeps = layer.flags.contains(.stateful) ? try Shape([layer.groups, layer.units], "\(subject)'s states") : nil
+        recalled = try RecalledStates(shape, course)
         let first = inputs.dropFirst().dropLast(isMasked ? 1 : 0)
         readsStates = !first.isEmpty
         for (place, shape) in zip(first.indices, first) where shape.elementCount != layer.units {
@@ -96,12 +100,19 @@ final class Recurrent: Operation {
         unsafe hasBias ? second(parameters) + recurrentKernel.elementCount : nil
     }
 
+    /// What a pass reads: of a model of one step some of each sequence.
+    private func sizes(_ pass: ForwardPass) -> (shape: RecurrentShape, batch: Int) {
+        guard let course = recalled?.course else { return unsafe (shape, pass.batch) }
+        return unsafe (shape.of(steps: pass.batch / course.sequences), course.sequences)
+    }
+
     private func recurrence(_ pass: ForwardPass) -> Recurrence {
         let bias = unsafe third(pass.parameters)
+        let (shape, batch) = unsafe sizes(pass)
         return unsafe Recurrence(
-            shape, batch: pass.batch, activation: layer.activation, gateActivation: layer.recurrentActivation,
+            shape, batch: batch, activation: layer.activation, gateActivation: layer.recurrentActivation,
             slope: Float(layer.slope), givesAll: givesAll, turnsOutput: layer.flags.contains(.inputOrder),
-            outputRows: output.elementCount / shape.units, isMasked: isMasked,
+            outputRows: recalled == nil ? output.elementCount / shape.units : shape.steps, isMasked: isMasked,
             hidesOutput: layer.flags.contains(.zeroHidden), isTraining: pass.isTraining,
             memory: pass.saved,
             stateBias: bias.map { unsafe UnsafePointer($0 + shape.gates + shape.joined) })
@@ -141,7 +152,8 @@ final class Recurrent: Operation {
 
     override func forward(_ pass: ForwardPass) {
         let recurrence = unsafe recurrence(pass)
-        unsafe forEachRun(of: pass.batch) { count, inOrder, step, inSteps, stride in
+        let (shape, batch) = unsafe sizes(pass)
+        forEachRun(of: batch, shape.steps) { count, inOrder, step, inSteps, stride in
             unsafe pass.execution.run(
                 RowCopyRequest(
                     rows: count, width: shape.features, from: pass.input + inOrder, fromStride: step,
@@ -149,22 +161,23 @@ final class Recurrent: Operation {
         }
         if unsafe pass.isTraining { unsafe drop(pass, recurrence) }
         let stateCount = unsafe recurrence.stateCount
+        let kept = unsafe recalled.map { unsafe $0.floats } ?? (keeps == nil ? nil : pass.statistics)
         for state in 0..<shape.cell.states {
             let before = unsafe recurrence.before(state)
             if readsStates {
                 unsafe before.update(from: pass.input(1 + state), count: stateCount)
-            } else if keeps != nil {
-                unsafe before.update(from: pass.statistics + state * stateCount, count: stateCount)
+            } else if let kept = unsafe kept, recalled?.course.done != 0 {
+                unsafe before.update(from: kept + state * stateCount, count: stateCount)
             } else {
                 unsafe before.update(repeating: 0, count: stateCount)
             }
         }
         if isMasked {
             let mask = unsafe pass.input(inputs.count - 1)
-            for sample in unsafe 0..<pass.batch {
+            for sample in 0..<batch {
                 for step in 0..<shape.steps {
                     let place = sample * shape.steps + (isReversed ? shape.steps - 1 - step : step)
-                    unsafe recurrence.mask[step * pass.batch + sample] = unsafe mask[place]
+                    unsafe recurrence.mask[step * batch + sample] = unsafe mask[place]
                 }
             }
         }
@@ -182,9 +195,9 @@ final class Recurrent: Operation {
                 right: Factor(base: pass.parameters, rowStride: shape.gates, columnStride: 1), out: recurrence.gates,
                 outStride: shape.gates, bias: hasBias ? UnsafePointer(recurrence.bias) : nil))
         unsafe pass.execution.recur(recurrence, weights: second(pass.parameters), output: pass.output)
-        if keeps != nil {
+        if let kept = unsafe kept {
             for state in 0..<shape.cell.states {
-                unsafe (pass.statistics + state * stateCount).update(from: recurrence.behind(state), count: stateCount)
+                unsafe (kept + state * stateCount).update(from: recurrence.behind(state), count: stateCount)
             }
         }
         unsafe forEachState(pass, pass.output) { state, place, stride in
@@ -272,7 +285,7 @@ final class Recurrent: Operation {
                 right: Factor(base: forward.parameters, rowStride: 1, columnStride: shape.gates),
                 out: recurrence.inputs, outStride: shape.features))
         if unsafe forward.isTraining && shape.dropsInputs { unsafe dropInputs(forward, recurrence) }
-        unsafe forEachRun(of: forward.batch) { count, inOrder, step, inSteps, stride in
+        unsafe forEachRun(of: forward.batch, shape.steps) { count, inOrder, step, inSteps, stride in
             unsafe execution.run(
                 RowCopyRequest(
                     rows: count, width: shape.features, from: recurrence.inputs + inSteps, fromStride: stride,
@@ -311,9 +324,10 @@ final class Recurrent: Operation {
     /// Calls `body` with runs of rows, by how many they are, where each begins and how far its rows are apart: in samples'
     /// order, sample by sample, and in that of steps. The fewer of samples and steps are the runs.
     private func forEachRun(
-        of batch: Int, _ body: (_ count: Int, _ inOrder: Int, _ step: Int, _ inSteps: Int, _ stride: Int) -> Void
+        of batch: Int, _ steps: Int,
+        _ body: (_ count: Int, _ inOrder: Int, _ step: Int, _ inSteps: Int, _ stride: Int) -> Void
     ) {
-        let (steps, width) = (shape.steps, shape.features)
+        let width = shape.features
         func place(_ step: Int) -> Int { (isReversed ? steps - 1 - step : step) * width }
         if batch < steps {
             for sample in 0..<batch {

@@ -1,7 +1,8 @@
 // Sequences that a model is run along, some steps at a time: what a step gives is what the whole sequence would give there.
 //
 // It is done by a model of the same layers for one step, each sample of which is a step of a sequence, with the arrays of the
-// first. Most layers look at nothing but a step; those that look back keep what they need in memory of their own.
+// first. Most layers look at nothing but a step; those that look back keep what they need in memory of their own. Where that
+// grows with each step, a sequence ends with the input's last; else it has no end.
 import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
@@ -9,16 +10,22 @@ import MartletPlatform
 /// How far sequences are.
 final class Course {
     let sequences: Int
-    /// The most steps of each.
+    /// The most steps of each, or where they have no end, of each in one call.
     let length: Int
+    let isEndless: Bool
     /// Steps done.
     var done = 0
 
-    init(sequences: Int, length: Int) { (self.sequences, self.length) = (sequences, length) }
+    init(sequences: Int, length: Int, isEndless: Bool) {
+        (self.sequences, self.length, self.isEndless) = (sequences, length, isEndless)
+    }
 
-    /// So many numbers of each step of all sequences. Throws `.memory`.
-    func count(_ each: Int = 1) throws(MartletError) -> Int {
-        let (steps, isBeyond) = sequences.multipliedReportingOverflow(by: length)
+    /// Steps that a call may have.
+    var left: Int { isEndless ? length : length - done }
+
+    /// So many numbers of each step of all sequences, or of so many steps of each. Throws `.memory`.
+    func count(_ each: Int = 1, steps: Int? = nil) throws(MartletError) -> Int {
+        let (steps, isBeyond) = sequences.multipliedReportingOverflow(by: steps ?? length)
         let (count, overflow) = steps.multipliedReportingOverflow(by: each)
         guard !isBeyond && !overflow else {
             throw MartletError(.memory, "\(sequences) sequences are beyond what a machine can address")
@@ -36,7 +43,7 @@ final class SequenceRun {
     let inputs: BatchInputs
 
     init(_ whole: Model, sequences: Int) throws(MartletError) {
-        course = Course(sequences: sequences, length: whole.input[0])
+        course = Course(sequences: sequences, length: whole.input[0], isEndless: whole.isEndless)
         model = try whole.stepwise(course)
         let count = try course.count()
         plan = try Plan(model.graph, batch: count, scored: [])
@@ -49,14 +56,20 @@ extension LayerKind {
     fileprivate var isAlongSteps: Bool {
         switch self {
         case .input, .dense, .dropout, .gaussianNoise, .batchNorm, .normalization, .activation, .add, .multiply,
-            .embedding, .tiedDense, .rescaling, .layerNorm, .rmsNorm, .attention, .position, .concatenate:
+            .embedding, .tiedDense, .rescaling, .layerNorm, .rmsNorm, .attention, .position, .concatenate, .masking:
             true
-        default: false
+        default: isRecurrent
         }
     }
+
+    /// Whether what it needs grows with each step.
+    fileprivate var hasEnd: Bool { self == .attention || self == .position }
 }
 
 extension Model {
+    /// Whether any number of steps may follow one another.
+    fileprivate var isEndless: Bool { !nodes.contains { $0.layer.kind.hasEnd } }
+
     /// A model of the same layers for one step of sequences. Throws `.unsupported` where a layer looks at more than a step and
     /// those before it, and `.shape` where inputs are not sequences of the same length.
     fileprivate func stepwise(_ course: Course) throws(MartletError) -> Model {
@@ -67,8 +80,9 @@ extension Model {
                 throw MartletError(
                     .unsupported,
                     "layer \"\(node.name.string)\" looks at steps as a whole; expected layers of which each step gives what "
-                        + "it does by itself, and causal attention")
+                        + "it does by itself, recurrent ones, and causal attention")
             }
+            try node.checkRecurrence()
         }
         var shapes: [Shape] = []
         for node in nodes where node.layer.kind == .input { shapes.append(try step(of: node, course)) }
@@ -115,7 +129,7 @@ extension Model {
         let course = run.course
         let count = try x.sampleCount(of: run.model)
         let (steps, rest) = count.quotientAndRemainder(dividingBy: course.sequences)
-        let left = course.length - course.done
+        let left = course.left
         guard rest == 0, steps <= left else {
             throw MartletError(
                 .shape,

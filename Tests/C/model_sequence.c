@@ -1,6 +1,6 @@
 /*
  * Sequences that a model is run along some steps at a time: each step gives the bits that the whole sequence gives there, with
- * keys and values that are kept; a step allocates nothing, where malloc_count.c is preloaded; and what cannot be run so is said.
+ * keys, values and states that are kept; a step allocates nothing, where malloc_count.c is preloaded; and what cannot be run so is said.
  */
 #include "network.h"
 
@@ -47,6 +47,23 @@ static martlet_model *language_model(uint32_t flags, bool tied) {
     return model;
 }
 
+/* Two recurrent layers over ids. */
+static martlet_model *character_model(int32_t kind, uint32_t flags) {
+    martlet_model *model = NULL;
+    REQUIRE(martlet_model_create(&model, (const int64_t[]){STEPS}, 1, 5) == MARTLET_OK);
+    martlet_layer table = of(MARTLET_LAYER_EMBEDDING, WIDTH);
+    table.vocabulary = VOCABULARY, table.kernel_initializer = MARTLET_INITIALIZER_NORMAL, table.kernel_value = 1;
+    int32_t x = add(model, table, 0, -1, -1);
+    for (int k = 0; k < 2; k++) {
+        martlet_layer layer = of(kind, 21 + k);
+        layer.flags = flags, layer.activation = MARTLET_ACTIVATION_TANH;
+        layer.recurrent_activation = MARTLET_ACTIVATION_SIGMOID;
+        x = add(model, layer, x, -1, -1);
+    }
+    add(model, of(MARTLET_LAYER_DENSE, VOCABULARY), x, -1, -1);
+    return model;
+}
+
 static int32_t ids[SEQUENCES * STEPS];
 static float whole[SEQUENCES * EACH];
 
@@ -66,10 +83,9 @@ static void check_steps(const float *out, int first, int steps) {
     }
 }
 
-static void steps_are_those_of_the_whole(int32_t threads, bool tied) {
+static void steps_are_those_of_the_whole(martlet_model *model, int32_t threads) {
     static const int cuts[][4] = {{1, 1, 1, 1}, {5, 1, 12, 3}, {STEPS, 1, 1, 1}, {2, 30, 1, 1}};
     static float out[SEQUENCES * EACH];
-    martlet_model *model = language_model(MARTLET_CAUSAL, tied);
     const martlet_array x = check_array(ids, SEQUENCES * STEPS, MARTLET_INT32);
     CHECK_OK(martlet_threads_set(threads));
     CHECK_OK(martlet_model_predict(model, whole, LENGTH(whole), &x, NULL));
@@ -85,6 +101,21 @@ static void steps_are_those_of_the_whole(int32_t threads, bool tied) {
         }
         if (malloc_count_stop != NULL && k < 2) CHECK_SAYING(malloc_count_stop() == 0, "steps allocate, cut %d", k);
     }
+    CHECK_OK(martlet_model_destroy(model));
+}
+
+/* Without attention and positions more steps than the input has may follow one another, as many as that in a call. */
+static void states_know_no_end(void) {
+    static float out[SEQUENCES * EACH], last[SEQUENCES * EACH];
+    martlet_model *model = character_model(MARTLET_LAYER_LSTM, MARTLET_RETURN_SEQUENCES);
+    CHECK_OK(martlet_model_sequence_reset(model, SEQUENCES));
+    for (int turn = 0; turn < 40; turn++) {
+        CHECK_OK(next(model, 0, STEPS, turn == 0 ? out : last));
+        if (turn > 0) CHECK(memcmp(out, last, sizeof out) != 0);
+    }
+    const martlet_array x = check_array(ids, SEQUENCES * STEPS, MARTLET_INT32);
+    CHECK_OK(martlet_model_sequence_reset(model, 1));
+    CHECK_STATUS(martlet_model_sequence_predict(model, out, SEQUENCES * EACH, &x), MARTLET_ERROR_SHAPE);
     CHECK_OK(martlet_model_destroy(model));
 }
 
@@ -115,6 +146,22 @@ static void refusals(void) {
     CHECK_STATUS(martlet_model_sequence_reset(model, 1), MARTLET_ERROR_UNSUPPORTED);
     CHECK(strstr(martlet_last_error(), "sees steps behind") != NULL);
     CHECK_OK(martlet_model_destroy(model));
+    static const struct {
+        uint32_t flags;
+        const char *says;
+    } bad[] = {{0, "last state alone"},
+               {MARTLET_RETURN_SEQUENCES | MARTLET_GO_BACKWARDS, "from their end"},
+               {MARTLET_RETURN_SEQUENCES | MARTLET_RETURN_STATE, "last states behind"}};
+    for (int k = 0; k < LENGTH(bad); k++) {
+        CHECK_OK(martlet_model_create(&model, (const int64_t[]){STEPS, WIDTH}, 2, 5));
+        martlet_layer layer = of(MARTLET_LAYER_LSTM, 7);
+        layer.flags = bad[k].flags;
+        add(model, layer, 0, -1, -1);
+        CHECK_STATUS(martlet_model_sequence_reset(model, 1), MARTLET_ERROR_UNSUPPORTED);
+        CHECK(strstr(martlet_last_error(), bad[k].says) != NULL);
+        CHECK(strstr(martlet_last_error(), "lstm") != NULL);
+        CHECK_OK(martlet_model_destroy(model));
+    }
     model = network_image(3);
     CHECK_STATUS(martlet_model_sequence_reset(model, 1), MARTLET_ERROR_UNSUPPORTED);
     CHECK_OK(martlet_model_destroy(model));
@@ -123,13 +170,39 @@ static void refusals(void) {
     CHECK_OK(martlet_model_destroy(model));
 }
 
+/* A prediction has room for the weights of attention, and none for what a backward pass does with them. */
+static void room_of_a_prediction(void) {
+    static float x[8 * 64 * 8], out[8 * 64 * 8];
+    if (malloc_count_start == NULL) return;
+    const martlet_array given = check_array(x, LENGTH(x), MARTLET_FP32);
+    for (int k = 0; k < 2; k++) {
+        martlet_model *model = NULL;
+        CHECK_OK(martlet_model_create(&model, (const int64_t[]){64, 8}, 2, 5));
+        martlet_layer attention = of(MARTLET_LAYER_ATTENTION, 0);
+        attention.groups = 4;
+        add(model, attention, 0, 0, 0);
+        /* 512 KB of weights; the first time there is the thread's scratch too. */
+        malloc_count_start(0, 900 << 10);
+        CHECK_OK(martlet_model_predict(model, out, LENGTH(out), &given, NULL));
+        const long seen = malloc_count_stop();
+        if (k > 0) CHECK_SAYING(seen == 0, "%ld allocations of 900 KB and more", seen);
+        CHECK_OK(martlet_model_destroy(model));
+    }
+}
+
 int main(void) {
     alarm(60);
+    room_of_a_prediction();
     for (int k = 0; k < LENGTH(ids); k++) ids[k] = (int32_t)(check_bits(7, (uint64_t)k) % VOCABULARY);
+    static const int32_t kinds[] = {MARTLET_LAYER_LSTM, MARTLET_LAYER_GRU, MARTLET_LAYER_SIMPLE_RNN};
     for (int32_t threads = 1; threads <= 2; threads++) {
-        steps_are_those_of_the_whole(threads, true);
-        steps_are_those_of_the_whole(threads, false);
+        for (int k = 0; k < LENGTH(kinds); k++) {
+            steps_are_those_of_the_whole(character_model(kinds[k], MARTLET_RETURN_SEQUENCES), threads);
+        }
+        steps_are_those_of_the_whole(language_model(MARTLET_CAUSAL, true), threads);
+        steps_are_those_of_the_whole(language_model(MARTLET_CAUSAL, false), threads);
     }
+    states_know_no_end();
     refusals();
     return check_end();
 }

@@ -345,8 +345,8 @@ martlet_status martlet_model_predict(martlet_model *model, float *out, int64_t o
                                      const martlet_loop *loop);
 
 /* Begins count sequences, 1 to 2^31, that a model of sequences is run along some steps at a time, as to sample from a language
- * model. What steps see of those before them, keys and values of attention, is kept in memory that is planned here for as many
- * steps as the inputs have.
+ * model. What steps see of those before them, keys and values of attention and states of recurrent layers, is kept in memory
+ * that is planned here for as many steps as the inputs have.
  *
  *     int32_t word = 0;
  *     float logits[65];
@@ -359,8 +359,10 @@ martlet_status martlet_model_predict(martlet_model *model, float *out, int64_t o
  *     }
  *
  * Layers are those of which each step gives what it does by itself: DENSE, ACTIVATION, EMBEDDING, LAYER_NORM, RMS_NORM,
- * BATCH_NORM, NORMALIZATION, RESCALING, DROPOUT, GAUSSIAN_NOISE, ADD, MULTIPLY, CONCATENATE of features; and POSITION, and
- * ATTENTION with MARTLET_CAUSAL and without hidden steps. Fails with ARGUMENT, UNSUPPORTED (another layer), SHAPE (inputs of
+ * BATCH_NORM, NORMALIZATION, RESCALING, DROPOUT, GAUSSIAN_NOISE, MASKING, ADD, MULTIPLY, CONCATENATE of features; and POSITION,
+ * ATTENTION with MARTLET_CAUSAL and without hidden steps, and LSTM, GRU and SIMPLE_RNN with MARTLET_RETURN_SEQUENCES, none of
+ * MARTLET_GO_BACKWARDS and MARTLET_RETURN_STATE, and no states as inputs. Their states are zeros before the first step; those
+ * that MARTLET_STATEFUL keeps are neither read nor moved. Fails with ARGUMENT, UNSUPPORTED (another layer), SHAPE (inputs of
  * different lengths), MEMORY and ORDER (there is no layer); sequences that were begun before go on then. Since 0.1. */
 martlet_status martlet_model_sequence_reset(martlet_model *model, int64_t count);
 
@@ -370,7 +372,7 @@ martlet_status martlet_model_sequence_reset(martlet_model *model, int64_t count)
  * out    out_count floats: of the first output sequences x steps x its elements at a step, then of the next; may not overlap
  *        x, nor the model's parameters and statistics (OVERLAP)
  * x      an array for each input, as in martlet_model_fit: of each sequence 1 or more steps, as many of each and no more
- *        than are left (SHAPE)
+ *        than are left of the inputs'; in a model without POSITION and ATTENTION as many as these are in each call (SHAPE)
  *
  * Fails as martlet_model_predict does, and with ORDER where no sequences have been begun; they stay where they were then.
  * Since 0.1. */

@@ -43,6 +43,87 @@ def test_steps_give_the_bits_of_whole_sequences(cuts: list[int]) -> None:
     assert not (whole[:, :, 0] == whole[:, :1, 0])[:, 1:].any()
 
 
+def test_sums_over_steps_are_cut_as_in_whole_sequences() -> None:
+    x = nn.Input((801, 6))
+    model, given = nn.Model(x, nn.MultiHeadAttention(2, 5)(x, x, use_causal_mask=True), seed=2), numbers(2, 801, 6)
+    whole = model.predict(given)
+    for cut in (89, 801):
+        parts = [model.predict_next(given[:, place : place + cut], reset=place == 0) for place in range(0, 801, cut)]
+        np.testing.assert_array_equal(np.concatenate(parts, 1), whole)
+
+
+LAYERS = [nn.LSTM, nn.GRU, nn.SimpleRNN]
+
+
+def character_model(kind: type[nn.Layer], length: int = LENGTH, batch: int | None = None, **arguments: Any) -> nn.Model:
+    model = nn.Sequential(
+        [
+            nn.Input(batch_shape=(batch, length), dtype="int32"),
+            nn.Embedding(VOCABULARY, 10, mask_zero=arguments.pop("mask_zero", False)),
+            kind(37, return_sequences=True, **arguments),
+            nn.LayerNormalization(),
+            kind(20, activation="relu", return_sequences=True),
+            nn.Dense(VOCABULARY),
+        ],
+        seed=6,
+    )
+    model.set_weights([weight + 0.2 * numbers(*weight.shape) for weight in model.get_weights()])
+    return model
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+@pytest.mark.parametrize("arguments", [{}, {"mask_zero": True}, {"dropout": 0.3, "recurrent_dropout": 0.2}])
+@pytest.mark.parametrize("cuts", [[1] * LENGTH, [5, 1, 12, 6], [LENGTH]])
+def test_states_are_kept_from_step_to_step(kind: type[nn.Layer], arguments: dict[str, Any], cuts: list[int]) -> None:
+    model, x = character_model(kind, **arguments), words(3, LENGTH)
+    whole = model.predict(x)
+    assert (x == 0).any() and not (whole[:, :, 0] == whole[:, :1, 0])[:, 1:].any(1).all()
+    for _ in range(2):
+        first, parts = True, []
+        for part in np.split(x, np.cumsum(cuts)[:-1], 1):
+            parts.append(model.predict_next(part, reset=first))
+            first = False
+        np.testing.assert_array_equal(np.concatenate(parts, 1), whole)
+
+
+@pytest.mark.parametrize("kind", LAYERS)
+def test_states_know_no_end(kind: type[nn.Layer]) -> None:
+    model, x = character_model(kind), words(2, 5 * LENGTH)
+    longer = character_model(kind, 5 * LENGTH)
+    parts = [model.predict_next(part, reset=place == 0) for place, part in enumerate(np.split(x, 5, 1))]
+    np.testing.assert_array_equal(np.concatenate(parts, 1), longer.predict(x))
+    with pytest.raises(martlet.ShapeError, match=f"wanted 1 to {LENGTH}|expected 1 to {LENGTH} of each"):
+        model.predict_next(words(2, LENGTH + 1))
+    wanted = x[:1, :60].tolist()[0]
+    for place in range(60, 110):
+        wanted.append(int(longer.predict(np.pad([wanted], ((0, 0), (0, 5 * LENGTH - place))))[0, place - 1].argmax()))
+    np.testing.assert_array_equal(model.generate(wanted[:60], 50, temperature=0), wanted)
+
+
+def test_states_that_a_layer_keeps_are_left_alone() -> None:
+    model, x = character_model(nn.LSTM, batch=3, stateful=True), words(3, LENGTH)
+    whole = model.predict(x)
+    second = model.predict(x)
+    np.testing.assert_array_equal(model.predict_next(x), whole)
+    np.testing.assert_array_equal(model.predict_next(x[:1], reset=True), whole[:1])
+    third = model.predict(x)
+    model.reset_states()
+    np.testing.assert_array_equal([model.predict(x), model.predict(x), model.predict(x)], [whole, second, third])
+    assert (second != whole).any() and (third != second).any()
+
+
+def test_recurrence_beside_attention_ends_where_the_input_does() -> None:
+    ids = nn.Input((LENGTH,), dtype="int32")
+    x = nn.GRU(12, return_sequences=True)(nn.Embedding(VOCABULARY, 8)(ids))
+    x = x + nn.MultiHeadAttention(2, 6)(x, x, use_causal_mask=True)
+    model, given = nn.Model(ids, nn.Dense(VOCABULARY)(x), seed=1), words(2, LENGTH)
+    whole = model.predict(given)
+    parts = [model.predict_next(given[:, place : place + 3]) for place in range(0, LENGTH, 3)]
+    np.testing.assert_array_equal(np.concatenate(parts, 1), whole)
+    with pytest.raises(martlet.ShapeError, match="have been read"):
+        model.predict_next(given[:, :1])
+
+
 def test_numbers_several_inputs_and_outputs() -> None:
     left, right = nn.Input((9, 4)), nn.Input((9, 3))
     x = nn.Concatenate()([nn.Dense(8)(left), nn.Dropout(0.3)(right)])
@@ -113,13 +194,49 @@ def sees_all() -> nn.Model:
     return nn.Model(x, nn.MultiHeadAttention(1, 4)(x, x))
 
 
-def recurrent() -> nn.Model:
-    return nn.Sequential([nn.Input((6, 4)), nn.Conv1D(4, 3, padding="same")])
+def over_steps(*layers: nn.Layer) -> nn.Model:
+    return nn.Sequential([nn.Input((6, 4)), *layers])
+
+
+def begins_with_states() -> nn.Model:
+    x, state = nn.Input((6, 4)), nn.Input((3,))
+    return nn.Model([x, state], nn.GRU(3, return_sequences=True, name="mine")(x, initial_state=state))
+
+
+def gives_states() -> nn.Model:
+    x = nn.Input((6, 4))
+    return nn.Model(x, nn.GRU(3, return_sequences=True, return_state=True, name="mine")(x))
 
 
 BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: sees_all().predict_next(numbers(2, 1, 4)), martlet.UnsupportedError, "sees steps behind a step's own"),
-    (lambda: recurrent().predict_next(numbers(2, 1, 4)), martlet.UnsupportedError, "looks at steps as a whole"),
+    (
+        lambda: over_steps(nn.Conv1D(4, 3, padding="same")).predict_next(numbers(2, 1, 4)),
+        martlet.UnsupportedError,
+        "looks at steps as a whole",
+    ),
+    (
+        lambda: over_steps(nn.Bidirectional(nn.LSTM(3, return_sequences=True), name="both")).predict_next(
+            numbers(2, 1, 4)
+        ),
+        martlet.UnsupportedError,
+        "both.*reads sequences from their end; expected a layer that reads them from their start",
+    ),
+    (
+        lambda: over_steps(nn.LSTM(3, name="mine")).predict_next(numbers(2, 1, 4)),
+        martlet.UnsupportedError,
+        '"mine" gives its last state alone; expected one that gives those of all steps',
+    ),
+    (
+        lambda: gives_states().predict_next(numbers(2, 1, 4)),
+        martlet.UnsupportedError,
+        '"mine" gives its last states behind',
+    ),
+    (
+        lambda: begins_with_states().predict_next([numbers(2, 1, 4), numbers(2, 1)]),
+        martlet.UnsupportedError,
+        '"mine" begins with states that it is given',
+    ),
     (lambda: masked().predict_next([[1]]), martlet.UnsupportedError, "reads a mask"),
     (lambda: language_model().predict_next(words(2, LENGTH + 1)), martlet.ShapeError, "x has 25 steps; wanted 1 to 24"),
     (lambda: language_model().predict_next(words(2, 0)), martlet.ShapeError, "holds no samples"),

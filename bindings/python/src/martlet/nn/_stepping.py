@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import isfinite, prod
 from typing import Any
 
 import numpy as np
@@ -28,10 +28,13 @@ class Stepping(Trained):
                 several inputs as predict's
         reset   whether they are the first ones; so they are in the first call
 
-        Layers are those that give at a step what they do for it alone, attention with use_causal_mask=True, and
-        PositionEmbedding; others, and masks, raise UnsupportedError. The weights may be trained meanwhile, and steps
-        that were read are then those of the weights before. Raises ShapeError where more steps come than the inputs
-        have, and what predict does; the sequences stay where they were. One thread at a time.
+        Layers are those that give at a step what they do for it alone, PositionEmbedding, attention with
+        use_causal_mask=True and without a mask, and LSTM, GRU and SimpleRNN with return_sequences=True. Their states
+        are zeros before the first step, and those that a stateful layer keeps are neither read nor moved. Others, as
+        Bidirectional, raise UnsupportedError. The weights may be trained meanwhile, and steps that were read are then
+        those of the weights before. Raises ShapeError where more steps come than the inputs have, in all or, without
+        attention and PositionEmbedding, in a call, and what predict does; the sequences stay where they were. One
+        thread at a time.
         """
         anew = _arguments.flag(reset, "reset")
         given = _inputs.arrays(x, "x", self._input_names())
@@ -78,7 +81,8 @@ class Stepping(Trained):
         seed          of what is drawn, 0 to 2^64 - 1; None: a random one
 
         Where the model's steps are all taken, the last half of them is read anew, as if it were the beginning, and of a
-        longer x its end. Layers and errors are predict_next's, which is under way at the last number that was read.
+        longer x its end. Without attention and PositionEmbedding steps have no end, and all is read once. Layers and
+        errors are predict_next's, which is under way at the last number that was read.
         """
         prompt = _samples.array(x, "x")
         if prompt.ndim not in (1, 2) or not prompt.size:
@@ -105,24 +109,32 @@ class Stepping(Trained):
         model, self._runs_along = built.model, len(read)
         logits = np.empty((len(read), min(length, max(steps, length // 2)), shapes[0][1]), np.float32)
         flat, one = logits.reshape(-1), np.empty((len(read), 1), np.int32)
-        address = _arrays.address(logits)
+        address, next_one = _arrays.address(logits), flat[: len(read) * shapes[0][1]].reshape(len(read), -1)
         step = model.next_steps(address, one.size * shapes[0][1], parts([_inputs.placed(one)], 0, len(one)))
-        kept = 0
+        kept, endless = 0, _has_no_end(built)
         for place in range(steps, steps + count):
-            if 0 < kept < length:
-                one[:] = found[:, place - 1 : place]
+            if kept and (kept < length or endless):
                 step()
-                kept, width = kept + 1, 1
+                kept, last = kept + 1, next_one
             else:
                 width = min(place, length if kept == 0 else max(1, length // 2))
-                window = np.ascontiguousarray(found[:, place - width : place])
                 model.begin_sequences(len(read))
-                places = parts([_inputs.placed(window)], 0, len(window))
-                model.next_steps(address, window.size * shapes[0][1], places)()
+                for first in range(0 if endless else place - width, place, length):
+                    window = np.ascontiguousarray(found[:, first : min(first + length, place)])
+                    places = parts([_inputs.placed(window)], 0, len(window))
+                    model.next_steps(address, window.size * shapes[0][1], places)()
+                    width = window.shape[1]
                 kept = width
-            last = flat[: len(read) * width * shapes[0][1]].reshape(len(read), width, -1)[:, -1]
-            found[:, place] = draw(last)
+                last = flat[: len(read) * width * shapes[0][1]].reshape(len(read), width, -1)[:, -1]
+            one[:, 0] = draw(last)
+            found[:, place] = one[:, 0]
         return found
+
+
+def _has_no_end(built: Built) -> bool:
+    """Whether no layer needs more for each step."""
+    kinds = {built.model.node(place).kind for place in range(built.model.node_count())}
+    return not kinds & {_ffi_models.LAYER_ATTENTION, _ffi_models.LAYER_POSITION}
 
 
 def _ends_in_softmax(built: Built) -> bool:
@@ -145,18 +157,22 @@ class _Draw:
         if self.temperature == 0:
             found: NDArray = given.argmax(1)
             return found
+        # Methods of ufuncs: for one row functions around them would take longer than what they do.
         logits = given.astype(np.float64)
         if self.takes_probabilities:
             with np.errstate(divide="ignore"):
                 logits = np.log(logits)
         if self.top is not None and self.top < logits.shape[1]:
-            least = np.partition(logits, -self.top, 1)[:, -self.top, None]
-            logits[logits < least] = -np.inf
-        logits -= logits.max(1, keepdims=True)
-        sums = np.exp(logits / self.temperature).cumsum(1)
-        ends = sums[:, -1]
-        if not np.isfinite(ends).all():
+            ordered = logits.copy()
+            ordered.partition(-self.top, 1)
+            np.putmask(logits, logits < ordered[:, -self.top, None], -np.inf)
+        logits -= np.maximum.reduce(logits, 1, keepdims=True)
+        logits /= self.temperature
+        np.exp(logits, out=logits)
+        sums = np.add.accumulate(logits, 1)
+        ends = sums[:, -1:]
+        if not isfinite(np.add.reduce(ends, None)):
             raise ArgumentError("the model gives NaN or infinity; wanted numbers to draw by")
-        at = np.minimum(self.random(len(sums)) * ends, np.nextafter(ends, 0))
-        drawn: NDArray = (sums <= at[:, None]).sum(1)
+        # Less than the last sum: what is drawn is at most 1 - 2^-53, and its product with a number rounds below that.
+        drawn: NDArray = (sums > self.random(ends.shape) * ends).argmax(1)
         return drawn
