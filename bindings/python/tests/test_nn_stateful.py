@@ -96,6 +96,31 @@ def test_training_with_kept_states_beside_torch(kind: str) -> None:
     np.testing.assert_array_equal(ours.predict(x[:6]), first_time)
 
 
+@pytest.mark.parametrize("when", ["on_train_batch_end", "on_epoch_end"])
+def test_fit_goes_on_with_the_states_that_a_prediction_in_it_leaves(when: str) -> None:
+    """Training batch by batch, with predictions between, is what a fit is whose callback predicts."""
+
+    def made() -> nn.Model:
+        model = nn.Sequential([nn.Input(batch_shape=(4, 3, 2)), nn.GRU(6, stateful=True), nn.Dense(1)], seed=2)
+        model.compile(nn.SGD(0.5), "mse")
+        return model
+
+    x, y, other = numbers(8, 3, 2), numbers(8, 1), numbers(4, 3, 2)
+    ours, plain, wanted = made(), made(), made()
+    callback = nn.Callback()
+    setattr(callback, when, lambda *_: ours.predict(other))
+    ours.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0, callbacks=[callback])
+    plain.fit(x, y, batch_size=4, epochs=2, shuffle=False, verbose=0)
+    for _ in range(2):
+        for first in (0, 4):
+            wanted.train_on_batch(x[first : first + 4], y[first : first + 4])
+            if when == "on_train_batch_end" or first == 4:
+                wanted.predict(other)
+    np.testing.assert_array_equal(ours.parameters(), wanted.parameters())
+    assert (ours.parameters() != plain.parameters()).any()
+    np.testing.assert_array_equal(ours.predict(other), wanted.predict(other))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_step_by_step_is_the_whole_to_the_bit(kind: str) -> None:
     """By states that a model keeps, and by those that the caller holds."""

@@ -31,8 +31,10 @@ class LSTM(Recurrent):
                              LSTM what is remembered, (units,) each. Not in a Sequential: UnsupportedError
     go_backwards             whether the last step is read first; states are given in the order in which steps are read
     stateful                 whether a batch begins with the states that the one before has left, sample by sample, when
-                             it trains, evaluates and predicts, until reset_states(). Batches are of as many samples as
-                             Input(batch_shape=) says: ShapeError else; and one thread at a time predicts: BusyError
+                             it trains, evaluates and predicts, until reset_states(): fit goes on with those that
+                             predict in a callback, or validation, has left, as Keras's does. Batches are of as many
+                             samples as Input(batch_shape=) says: ShapeError else; and one thread at a time predicts:
+                             BusyError
     dropout                  the part of the features that a step in training reads as zeros, the others divided by what
                              is left, drawn once for each sample and all its steps
     recurrent_dropout        the same of the state, where it is multiplied with recurrent_kernel: for all gates the same
