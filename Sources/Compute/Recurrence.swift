@@ -3,9 +3,10 @@ import MartletKernelInterface
 
 extension Execution {
     /// All steps, from the products with the inputs, which lie where the gates do, and the states before them. `weights` is
-    /// the recurrent kernel. One step alone multiplies with it as it lies, to the same sums.
+    /// the recurrent kernel. One step alone multiplies with it as it lies, to the same sums,
+    /// but where what it multiplies hangs on a product.
     package func recur(_ recurrence: Recurrence, weights: UnsafePointer<Float>, output: UnsafeMutablePointer<Float>) {
-        let isOne = unsafe recurrence.steps == 1 && !recurrence.dropsStates
+        let isOne = unsafe recurrence.steps == 1 && !recurrence.dropsStates && !recurrence.cell.resetsFirst
         if isOne {
             unsafe step(recurrence, weights)
         } else {

@@ -2,23 +2,30 @@
 // all steps is no part of them: the products with the inputs, and the gradients of weights. The arithmetic is in
 // Kernels/Recurrence.swift.
 
-/// What happens between one step and the next.
+/// What happens between one step and the next. gruFirst: a GRU that resets the state before it is multiplied.
 package enum RecurrentCell: BitwiseCopyable {
-    case simple, lstm, gru
+    case simple, lstm, gru, gruFirst
 
-    /// LSTM; GRU. Kernels compare no enum, which would call for a witness of it.
+    /// LSTM; GRU; the other GRU. Kernels compare no enum, which would call for a witness of it.
     @inline(__always)
     package var remembers: Bool {
         switch self {
         case .lstm: true
-        case .simple, .gru: false
+        case .simple, .gru, .gruFirst: false
         }
     }
     @inline(__always)
     package var isSplit: Bool {
         switch self {
         case .gru: true
-        case .simple, .lstm: false
+        case .simple, .lstm, .gruFirst: false
+        }
+    }
+    @inline(__always)
+    package var resetsFirst: Bool {
+        switch self {
+        case .gruFirst: true
+        case .simple, .lstm, .gru: false
         }
     }
 
@@ -27,17 +34,19 @@ package enum RecurrentCell: BitwiseCopyable {
         switch self {
         case .simple: 1
         case .lstm: 4
-        case .gru: 3
+        case .gru, .gruFirst: 3
         }
     }
 
-    /// The first of these that are sums of both. A GRU's last has what it makes of the state by itself.
-    package var joined: Int { self == .gru ? 2 : gates }
+    /// The first of these that are sums of both. A GRU's last has what it makes of the state by itself, or reads another one.
+    package var joined: Int { gates == 3 ? 2 : gates }
     /// How many numbers it remembers beside the state, and keeps for the way back, for each unit.
     package var memories: Int { self == .lstm ? 1 : 0 }
     /// Arrays of a number for each unit that a step hands to the next.
     package var states: Int { 1 + memories }
     package var keeps: Int { self == .simple ? 0 : 1 }
+    /// Numbers of `cellGradients`, for each unit.
+    fileprivate var carries: Int { self == .gruFirst ? 1 : memories }
 }
 
 /// The sizes of a recurrent layer, and of the memory that it works in.
@@ -77,7 +86,8 @@ package struct RecurrentShape: BitwiseCopyable {
 
     /// Numbers of memory for each sample.
     package var perSample: Int {
-        steps * (features + gates + (1 + cell.memories + cell.keeps) * units + 1) + 2 * (1 + cell.memories) * units
+        steps * (features + gates + (1 + cell.memories + cell.keeps) * units + 1)
+            + (2 + cell.memories + cell.carries) * units
             + (dropsInputs ? features : 0) + (dropsStates ? (2 + steps) * units : 0)
     }
 }
@@ -114,9 +124,9 @@ package struct RecurrentShape: BitwiseCopyable {
     /// LSTM: the same of what it remembers.
     package let cells: UnsafeMutablePointer<Float>
     /// LSTM: the activations of what it remembers behind each step. GRU: what the last gate has of the state, then the
-    /// gradients of that.
+    /// gradients of that; the other one: the state that is reset.
     package let kept: UnsafeMutablePointer<Float>
-    /// Gradients on their way back: of the state, and of what is remembered.
+    /// Gradients on their way back: of the state, and of what is remembered, or of the state that is reset.
     package let stateGradients: UnsafeMutablePointer<Float>
     package let cellGradients: UnsafeMutablePointer<Float>
     /// Which steps are seen, 1, and which change nothing, 0, where that is used.
@@ -157,7 +167,7 @@ package struct RecurrentShape: BitwiseCopyable {
         unsafe kept = unsafe cells + shape.cell.memories * (rows + batch) * shape.units
         unsafe stateGradients = unsafe kept + shape.cell.keeps * rows * shape.units
         unsafe cellGradients = unsafe stateGradients + batch * shape.units
-        unsafe mask = unsafe cellGradients + shape.cell.memories * batch * shape.units
+        unsafe mask = unsafe cellGradients + shape.cell.carries * batch * shape.units
         unsafe inputFactors = unsafe mask + rows
         unsafe stateFactors = unsafe inputFactors + (shape.dropsInputs ? batch * shape.features : 0)
         unsafe dropsStates = isTraining && shape.dropsStates

@@ -22,6 +22,7 @@ private func goForward(_ request: RecurrenceRequest, _ samples: Range<Int>, _ sc
     let units = recurrence.units
     for step in 0..<recurrence.steps {
         if !request.isWhole { addState(recurrence, step, samples, scratch) }
+        if recurrence.cell.resetsFirst { addReset(recurrence, step, samples, scratch) }
         for sample in samples {
             let row = step * recurrence.batch + sample
             let isHidden = recurrence.isHidden(row)
@@ -62,6 +63,55 @@ private func addState(
     }
 }
 
+/// The products of the state that is reset, once it is.
+@inline(never)
+@_optimize(size)
+private func addReset(
+    _ recurrence: Recurrence, _ step: Int, _ samples: Range<Int>, _ scratch: UnsafeMutableRawPointer
+) {
+    let units = recurrence.units
+    let first = step * recurrence.batch + samples.lowerBound
+    for row in first..<first + samples.count { reset(recurrence, row) }
+    let last = recurrence.gates + first * recurrence.gateCount + 2 * units
+    PanelProduct(rows: samples.count, inner: units, left: recurrence.kept + first * units, leftRow: units).add(
+        recurrence.otherPanels, columns: units, to: last, row: recurrence.gateCount,
+        start: BlockStart(base: last, row: recurrence.gateCount * 4), scratch)
+}
+
+/// The gradients of the state that is reset, and of the gate that does it.
+@inline(never)
+@_optimize(size)
+private func goBackThroughReset(
+    _ recurrence: Recurrence, _ step: Int, _ samples: Range<Int>, _ work: UnsafeMutablePointer<Float>,
+    _ scratch: UnsafeMutableRawPointer
+) {
+    let units = recurrence.units
+    let first = step * recurrence.batch + samples.lowerBound
+    let gradients = recurrence.cellGradients + samples.lowerBound * units
+    PanelProduct(
+        rows: samples.count, inner: units, left: recurrence.gates + first * recurrence.gateCount + 2 * units,
+        leftRow: recurrence.gateCount
+    ).add(
+        recurrence.otherPanels, columns: units, to: gradients, row: units, start: BlockStart(base: nil, row: 0), scratch
+    )
+    for sample in samples {
+        let row = step * recurrence.batch + sample
+        if recurrence.isHidden(row) { continue }
+        inParts(of: units) { resetBackward(recurrence, row: row, sample, first: $0, $1, work) }
+    }
+}
+
+/// Calls `body` with where a part of some units begins, and how many they are: as many as there is memory for at once.
+@inline(__always)
+private func inParts(of units: Int, _ body: (Int, Int) -> Void) {
+    var first = 0
+    while first < units {
+        let count = min(units - first, CellWork.most)
+        body(first, count)
+        first += count
+    }
+}
+
 /// From the last step to the first.
 @inline(never)
 @_optimize(size)
@@ -84,13 +134,9 @@ private func goBack(_ request: RecurrenceRequest, _ samples: Range<Int>, _ scrat
                 if recurrence.cell.isSplit { clear(recurrence.kept + row * units, bytes: 4 * units) }
                 continue
             }
-            var first = 0
-            while first < units {
-                let count = min(units - first, CellWork.most)
-                stepBackward(recurrence, row: row, sample, first: first, count, work)
-                first += count
-            }
+            inParts(of: units) { stepBackward(recurrence, row: row, sample, first: $0, $1, work) }
         }
+        if recurrence.cell.resetsFirst { goBackThroughReset(recurrence, step, samples, work, scratch) }
         if step == 0 && !request.isWhole { return }
         let first = step * recurrence.batch + samples.lowerBound
         let start = BlockStart(base: carried, row: units * 4)
@@ -98,6 +144,9 @@ private func goBack(_ request: RecurrenceRequest, _ samples: Range<Int>, _ scrat
         if recurrence.dropsStates {
             copy(carried, to: passed, bytes: 4 * count)
             clear(carried, bytes: 4 * count)
+        }
+        if recurrence.cell.resetsFirst {
+            combine(.sum, count, carried, recurrence.cellGradients + samples.lowerBound * units, to: carried)
         }
         PanelProduct(
             rows: samples.count, inner: recurrence.joinedCount, left: recurrence.gates + first * gateCount,

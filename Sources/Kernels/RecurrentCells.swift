@@ -6,7 +6,8 @@
 // LSTM    i = s(i), r = s(r), g = f(g), o = s(o); cell = r before + i g; state = o f(cell). Hochreiter, Schmidhuber: Long
 //         short-term memory. Neural Computation 9, 1997; Gers, Schmidhuber, Cummins: Learning to forget, 12, 2000
 // GRU     z = s(z), r = s(r), g = f(g + r k) with k what the last gate has of the state; state = z before + (1 - z) g. Cho et
-//         al.: Learning phrase representations using RNN encoder-decoder. EMNLP 2014; k by itself as in cuDNN
+//         al.: Learning phrase representations using RNN encoder-decoder. EMNLP 2014; k by itself as in cuDNN;
+//         or, where it resets first, g = f(g + k) with k what the last gate has of r before
 
 import MartletKernelInterface
 
@@ -77,7 +78,34 @@ func stepForward(_ recurrence: Recurrence, _ row: Int) {
         combine(.sum, units, last, state, to: last)
         activate(recurrence.activation, slope: slope, last, last, 0..<units)
         combine(.between, units, gates, before, last, to: state)
+    case .gruFirst:
+        activate(recurrence.activation, slope: slope, last, last, 0..<units)
+        combine(.between, units, gates, before, last, to: state)
     }
+}
+
+/// The gates that keep and reset, and the state that the last one reads, of a GRU that resets first.
+@inline(never)
+@_optimize(size)
+func reset(_ recurrence: Recurrence, _ row: Int) {
+    let units = recurrence.units
+    let gates = recurrence.gates + row * recurrence.gateCount
+    activate(recurrence.gateActivation, slope: recurrence.slope, gates, gates, 0..<2 * units)
+    combine(.product, units, gates + units, recurrence.leftStates + row * units, to: recurrence.kept + row * units)
+}
+
+/// The gradients of the gate that resets, from those of the state that is reset, and of the state, in their place.
+@inline(never)
+@_optimize(size)
+func resetBackward(
+    _ recurrence: Recurrence, row: Int, _ sample: Int, first: Int, _ count: Int, _ work: UnsafeMutablePointer<Float>
+) {
+    let units = recurrence.units
+    let gate = recurrence.gates + row * recurrence.gateCount + units + first
+    let gradient = recurrence.cellGradients + sample * units + first
+    combine(.product, count, gradient, recurrence.leftStates + row * units + first, to: work)
+    combine(.product, count, gradient, gate, to: gradient)
+    goBack(through: recurrence.gateActivation, slope: recurrence.slope, saved: gate, work, gate, 0..<count)
 }
 
 /// A step that is not seen: all is as before.
@@ -139,5 +167,11 @@ func stepBackward(
         combine(.product, count, gates + 2 * units, gates + units, to: kept)
         go(through: recurrence.gateActivation, 0, work)
         go(through: recurrence.gateActivation, 1, second)
+    case .gruFirst:
+        combine(.difference, count, gradient, before, gates + 2 * units, to: work)
+        combine(.rest, count, gradient, gates, to: third)
+        go(through: recurrence.activation, 2, third)
+        combine(.product, count, gradient, gates, to: gradient)
+        go(through: recurrence.gateActivation, 0, work)
     }
 }

@@ -72,17 +72,22 @@ extension CFunction {
             )
         case .recur:
             // Steps, features, units, gates, the activations of what is given and of what lets through, whether all states
-            // are given, whether the last step is read first, whether states are in the order of what is read, and whether
-            // there are zeros for steps that are not seen. r: what the state adds to what is new, where a gate resets.
+            // are given, whether the last step is read first, whether states are in the order of what is read, whether there
+            // are zeros for steps that are not seen, whether the state is reset before it is multiplied, and whether the last
+            // states are further rows. r: what the state adds to what is new, where a gate resets.
             (
                 "recur",
                 """
-                (const int *g, const float *x, const float *mask, const float *kernel, const float *recurrent,
-                 const float *bias, const float *slope, float *restrict room, float *y)
+                (const int *g, const float *x, const float *mask, const float *state, const float *memory,
+                 const float *kernel, const float *recurrent, const float *bias, const float *slope, float *restrict room,
+                 float *y)
                 {
                     const int units = g[2], all = g[3] * units, joined = g[3] == 3 ? 2 * units : all;
                     float *h = room, *c = h + units, *r = c + units, *z = r + units;
-                    for (int k = 0; k < units; ++k) h[k] = c[k] = 0;
+                    for (int k = 0; k < units; ++k) {
+                        h[k] = state ? state[k] : 0;
+                        c[k] = memory ? memory[k] : 0;
+                    }
                     for (int t = 0; t < g[0]; ++t) {
                         const int at = g[7] ? g[0] - 1 - t : t, hidden = mask && mask[at] == 0;
                         const float *p = x + at * g[1];
@@ -91,10 +96,12 @@ extension CFunction {
                         for (int k = 0; k < units; ++k) r[k] = bias[all + k];
                         for (int i = 0; i < g[1] && !hidden; ++i)
                             for (int k = 0; k < all; ++k) z[k] += p[i] * kernel[i * all + k];
+                        for (int i = 0; i < units && !hidden; ++i)
+                            for (int k = 0; k < joined; ++k) z[k] += h[i] * recurrent[i * all + k];
+                        for (int k = 0; k < units && g[10]; ++k) c[k] = activate(z[units + k], g[5], *slope) * h[k];
                         for (int i = 0; i < units && !hidden; ++i) {
-                            const float *w = recurrent + i * all;
-                            for (int k = 0; k < joined; ++k) z[k] += h[i] * w[k];
-                            for (int k = joined; k < all; ++k) r[k - joined] += h[i] * w[k];
+                            const float *w = recurrent + i * all, left = g[10] ? c[i] : h[i];
+                            for (int k = joined; k < all; ++k) r[k - joined] += left * w[k];
                         }
                         for (int k = 0; k < units && !hidden; ++k) {
                             const float first = activate(z[k], g[3] == 1 ? g[4] : g[5], *slope);
@@ -104,7 +111,8 @@ extension CFunction {
                             }
                             const float second = activate(z[units + k], g[5], *slope), *q = z + 2 * units + k;
                             if (g[3] == 3) {
-                                h[k] = first * h[k] + (1 - first) * activate(*q + second * r[k], g[4], *slope);
+                                const float more = g[10] ? r[k] : second * r[k];
+                                h[k] = first * h[k] + (1 - first) * activate(*q + more, g[4], *slope);
                             } else {
                                 c[k] = second * c[k] + first * activate(*q, g[4], *slope);
                                 h[k] = activate(q[units], g[5], *slope) * activate(c[k], g[4], *slope);
@@ -112,6 +120,11 @@ extension CFunction {
                         }
                         if (g[6] || t == g[0] - 1)
                             for (int k = 0; k < units; ++k) out[k] = hidden && g[9] ? 0 : h[k];
+                    }
+                    for (int k = 0; k < units * g[11]; ++k) {
+                        float *last = y + (g[6] ? g[0] : 0) * units + k;
+                        *last = h[k];
+                        if (g[3] == 4) last[units] = c[k];
                     }
                 }
                 """, false

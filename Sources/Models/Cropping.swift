@@ -1,4 +1,4 @@
-// A part of a sequence: its steps without some at its start and at its end.
+// A part of a sequence: its steps without some at its start and at its end, or the last of these.
 import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
@@ -10,14 +10,15 @@ final class Cropping: Operation {
     private let all: Int
 
     init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
-        guard input.rank == 2, layer.pads[0] + layer.pads[1] < input[0] else {
+        let least = layer.pads[0] + layer.pads[1] + max(layer.units, 1)
+        guard input.rank == 2, input[0] >= least else {
             throw MartletError(
-                .shape,
-                "\(subject)'s input is \(input); expected a sequence of more than \(layer.pads[0] + layer.pads[1]) steps"
-            )
+                .shape, "\(subject)'s input is \(input); expected a sequence of more than \(least - 1) steps")
         }
-        let output = try Shape([input[0] - layer.pads[0] - layer.pads[1], input[1]], subject)
-        (first, count, all) = (layer.pads[0] * input[1], output.elementCount, input.elementCount)
+        let most = input[0] - layer.pads[0] - layer.pads[1]
+        let output = try Shape([layer.units > 0 ? layer.units : most, input[1]], subject)
+        (count, all) = (output.elementCount, input.elementCount)
+        first = all - layer.pads[1] * input[1] - count
         super.init(inputs: [input], output: output)
     }
 

@@ -60,9 +60,11 @@ public struct LayerFlags: OptionSet, Sendable {
     public static let returnState = LayerFlags(rawValue: 524_288)
     /// LSTM, GRU, SIMPLE_RNN: a batch begins with the states that the one before has left, of as many samples as groups say.
     public static let stateful = LayerFlags(rawValue: 1_048_576)
+    /// GRU: the gate that resets comes before the product with the state.
+    public static let resetFirst = LayerFlags(rawValue: 2_097_152)
     /// MASKING: the second node says how many steps are seen.
     public static let lengths = LayerFlags(rawValue: 4_194_304)
-    package static let all = LayerFlags(rawValue: 6_291_455)
+    package static let all = LayerFlags(rawValue: 8_388_607)
 
     /// Those that layers read which go step by step.
     static let recurrent: LayerFlags = [
@@ -206,7 +208,9 @@ public struct Layer: Sendable {
                 throw refuse(field, penalty, kind.hasKernel ? most : "0: \(kind.name) has no kernel")
             }
         }
-        if kind == .own || kind == .position, units < 0 || units > 1 << 30 { throw refuse("units", units, "0 to 2^30") }
+        if kind == .own || kind == .position || kind == .cropping1D, units < 0 || units > 1 << 30 {
+            throw refuse("units", units, "0 to 2^30")
+        }
         if kind == .embedding {
             guard vocabulary >= 1 && vocabulary <= 1 << 30 else { throw refuse("vocabulary", vocabulary, "1 to 2^30") }
             guard stillRow >= -1 && stillRow < vocabulary else {

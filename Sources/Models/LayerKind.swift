@@ -166,7 +166,8 @@ public enum LayerKind: Int32, Sendable, CaseIterable {
         switch self {
         case .dense, .tiedDense, .conv1D, .conv2D, .depthwiseConv2D, .conv2DTranspose: [.noBias, .frozen]
         case .lstm: LayerFlags.recurrent.union(.unitForgetBias)
-        case .gru, .simpleRNN: .recurrent
+        case .gru: LayerFlags.recurrent.union(.resetFirst)
+        case .simpleRNN: .recurrent
         case .batchNorm: [.noBias, .noScale, .unbiasedVariance, .frozen]
         case .layerNorm, .groupNorm: [.noBias, .noScale, .frozen]
         case .rmsNorm: [.noScale, .frozen]

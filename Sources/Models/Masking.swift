@@ -157,7 +157,8 @@ extension Model {
         guard let mask = masks.first else { return (nil, nil) }
         if layer.kind == .cropping1D {
             let kept = nodes[inputs[0]].output[0] - layer.pads[1]
-            return (nil, layer.pads[0] == 0 && kept == graph.values[mask].shape[0] ? mask : nil)
+            let isAll = layer.pads[0] == 0 && layer.units == 0
+            return (nil, isAll && kept == graph.values[mask].shape[0] ? mask : nil)
         }
         // Behind a layer's steps there may be its last states.
         for node in inputs where layer.kind.maskUse != .drops {

@@ -51,8 +51,9 @@ extension Layer {
             main = try Recurrent(
                 .lstm, self, inputs: inputs, isMasked: isMasked, stream: stream, along: course, subject)
         case .gru:
+            let cell: RecurrentCell = flags.contains(.resetFirst) ? .gruFirst : .gru
             main = try Recurrent(
-                .gru, self, inputs: inputs, isMasked: isMasked, stream: stream, along: course, subject)
+                cell, self, inputs: inputs, isMasked: isMasked, stream: stream, along: course, subject)
         case .simpleRNN:
             main = try Recurrent(
                 .simple, self, inputs: inputs, isMasked: isMasked, stream: stream, along: course, subject)

@@ -41,7 +41,7 @@ final class Recurrent: Operation {
         self.stream = UInt64(stream)
         kernel = try Shape([input[1], shape.gates], "\(subject)'s kernel")
         recurrentKernel = try Shape([layer.units, shape.gates], "\(subject)'s recurrent kernel")
-        bias = try Shape((shape.joined == shape.gates ? [] : [2]) + [shape.gates], "\(subject)'s bias")
+        bias = try Shape((cell.isSplit ? [2] : []) + [shape.gates], "\(subject)'s bias")
         givesAll = layer.flags.contains(.returnSequences)
         isReversed = layer.flags.contains(.goBackwards)
         hasBias = !layer.flags.contains(.noBias)
@@ -115,7 +115,7 @@ final class Recurrent: Operation {
             outputRows: recalled == nil ? output.elementCount / shape.units : shape.steps, isMasked: isMasked,
             hidesOutput: layer.flags.contains(.zeroHidden), isTraining: pass.isTraining,
             memory: pass.saved,
-            stateBias: bias.map { unsafe UnsafePointer($0 + shape.gates + shape.joined) })
+            stateBias: shape.cell.isSplit ? bias.map { unsafe UnsafePointer($0 + shape.gates + shape.joined) } : nil)
     }
 
     override var lackOfCalls: String {
@@ -128,26 +128,29 @@ final class Recurrent: Operation {
     }
 
     override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
-        if readsStates || givesStates || keeps != nil { return nil }
-        let (gates, joined, units) = (shape.gates, shape.joined, shape.units)
+        if keeps != nil { return nil }
+        let (gates, joined, units, isSplit) = (shape.gates, shape.joined, shape.units, shape.cell.isSplit)
         let second = unsafe parameters + kernel.elementCount
         let third = unsafe hasBias ? second + recurrentKernel.elementCount : nil
         let bias = CArray(gates + units) { place in
             guard let third = unsafe third else { return 0 }
             // Of a GRU's two those of gates that are joined are added up, and what is new has one of its own.
-            if place >= gates { return joined < gates ? unsafe third[joined + place] : 0 }
-            return unsafe third[place] + (place < joined && joined < gates ? third[gates + place] : 0)
+            if place >= gates { return isSplit ? unsafe third[joined + place] : 0 }
+            return unsafe third[place] + (place < joined && isSplit ? third[gates + place] : 0)
         }
         let numbers = [
             shape.steps, shape.features, units, gates / units, Int(layer.activation.rawValue),
             Int(layer.recurrentActivation.rawValue), givesAll ? 1 : 0, isReversed ? 1 : 0,
             layer.flags.contains(.inputOrder) ? 1 : 0, layer.flags.contains(.zeroHidden) ? 1 : 0,
+            shape.cell.resetsFirst ? 1 : 0, givesStates ? 1 : 0,
         ]
         let kernels = unsafe [
             CArray(parameters, kernel.elementCount), CArray(second, recurrentKernel.elementCount),
         ]
         let arrays = kernels + [bias, CArray([Float(layer.slope)])]
-        return [CCall(.recur, reads: [0, inputs.count > 1 ? 1 : nil], numbers, arrays, room: 3 * units + gates)]
+        let first = (0..<2).map { readsStates && $0 < shape.cell.states ? 1 + $0 : nil }
+        let reads = [0, isMasked ? inputs.count - 1 : nil] + first
+        return [CCall(.recur, reads: reads, numbers, arrays, room: 3 * units + gates)]
     }
 
     override func forward(_ pass: ForwardPass) {
@@ -184,7 +187,7 @@ final class Recurrent: Operation {
         if let bias = unsafe third(pass.parameters) {
             for gate in 0..<shape.gates { unsafe recurrence.bias[gate] = unsafe bias[gate] }
             // Of a GRU's two those of gates that are joined are added up.
-            if shape.joined < shape.gates {
+            if shape.cell.isSplit {
                 for gate in 0..<shape.joined { unsafe recurrence.bias[gate] += unsafe bias[shape.gates + gate] }
             }
         }
@@ -312,7 +315,10 @@ final class Recurrent: Operation {
         if let bias = unsafe bias {
             unsafe execution.columnSums(rows: recurrence.rows, columns: all, x: recurrence.gates, out: bias)
         }
-        if joined == all { return }
+        if shape.cell.resetsFirst {
+            unsafe multiply(recurrence.kept, units, recurrence.gates + joined, all, units, to: second(out) + joined)
+        }
+        if !shape.cell.isSplit { return }
         unsafe multiply(recurrence.leftStates, units, recurrence.kept, units, units, to: second(out) + joined)
         if let bias = unsafe bias {
             unsafe (bias + all).update(from: bias, count: joined)

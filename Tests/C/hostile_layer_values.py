@@ -236,6 +236,8 @@ def sequence_values() -> Iterator[Value]:
     for model in ("flat", "image"):
         code = f"make_layer(&w->m, MARTLET_LAYER_CROPPING1D); a->model = w->m.{model};"
         yield f"CROPPING1D over samples of {model}, which are no sequences", code, "SHAPE"
+    yield from of_kind("CROPPING1D", "units", (-1, (1 << 30) + 1, *INT64), "ARGUMENT")
+    yield from of_kind("CROPPING1D", "units", (0, 1, 1 << 30), "SHAPE")
     for place in (0, 1):
         yield from of_kind("CROPPING1D", f"pads[{place}]", (-1, (1 << 20) + 1, *INT64), "ARGUMENT")
         yield from of_kind("CROPPING1D", f"pads[{place + 2}]", (-1, 1, *INT64), "ARGUMENT")
@@ -265,11 +267,11 @@ def sequence_values() -> Iterator[Value]:
             more = f"memset(a->inputs, 0, sizeof *a->inputs * {count}); a->input_count = {count};"
             yield f"{kind} of {count} nodes", f"make_layer(&w->m, MARTLET_LAYER_{kind}); {more}", status
         yield from of_kind(kind, "flags", (f"{order + zero + all_steps + backward}u",), "SHAPE")
-    for kind, flags in {"LSTM": 913, "GRU": 401, "SIMPLE_RNN": 401}.items():
+    for kind, flags in {"LSTM": 913, "GRU": 2097553, "SIMPLE_RNN": 401}.items():
         for model in ("flat", "image"):
             code = f"make_layer(&w->m, MARTLET_LAYER_{kind}); a->model = w->m.{model};"
             yield f"{kind} over samples of {model}, which are no sequences", code, "SHAPE"
-        for bit in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192):
+        for bit in (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096, 8192, 2097152, 4194304):
             yield from of_kind(kind, "flags", (f"{bit}u",), "SHAPE" if flags & bit else "ARGUMENT")
         yield from of_kind(kind, "units", (*BELOW_ONE, *BIG), "ARGUMENT")
         for field in ("activation", "recurrent_activation"):

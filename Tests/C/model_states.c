@@ -14,6 +14,7 @@ extern long malloc_count_stop(void) __attribute__((weak));
 
 enum { STEPS = 12, FEATURES = 7, UNITS = 37 };
 static const int32_t kinds[] = {MARTLET_LAYER_LSTM, MARTLET_LAYER_GRU, MARTLET_LAYER_SIMPLE_RNN};
+static uint32_t more; /* flags of all cells */
 static float samples[STEPS * FEATURES], wanted[STEPS * UNITS];
 
 static int64_t states_of(int32_t kind) { return kind == MARTLET_LAYER_LSTM ? 2 : 1; }
@@ -26,7 +27,7 @@ static martlet_model *begin(int64_t steps) {
 
 static martlet_layer cell(int32_t kind, uint32_t flags) {
     martlet_layer layer = network_layer(kind, UNITS, MARTLET_ACTIVATION_TANH);
-    layer.flags |= flags;
+    layer.flags |= flags | more;
     return layer;
 }
 
@@ -231,6 +232,9 @@ int main(void) {
     for (int32_t threads = 1; threads <= 2; threads++) {
         CHECK_OK(martlet_threads_set(threads));
         for (int k = 0; k < LENGTH(kinds); k++) run_whole(kinds[k]), caller_holds(kinds[k]), model_keeps(kinds[k]);
+        more = MARTLET_RESET_FIRST;
+        run_whole(MARTLET_LAYER_GRU), caller_holds(MARTLET_LAYER_GRU), model_keeps(MARTLET_LAYER_GRU);
+        more = 0;
     }
     one_at_a_time();
     states_have_no_mask();

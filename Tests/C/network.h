@@ -65,6 +65,8 @@ UNUSED static martlet_model *network_sequence(int64_t units, uint64_t seed) {
     layer = network_layer(MARTLET_LAYER_GRU, units + 1, MARTLET_ACTIVATION_TANH);
     layer.flags |= MARTLET_RETURN_SEQUENCES | MARTLET_GO_BACKWARDS | MARTLET_INPUT_ORDER;
     REQUIRE(martlet_model_add(model, &layer, NULL, 0, NULL) == MARTLET_OK);
+    layer.units = units, layer.flags = MARTLET_RETURN_SEQUENCES | MARTLET_RESET_FIRST;
+    REQUIRE(martlet_model_add(model, &layer, NULL, 0, NULL) == MARTLET_OK);
     network_add(model, MARTLET_LAYER_SIMPLE_RNN, units, MARTLET_ACTIVATION_RELU);
     network_add(model, MARTLET_LAYER_DENSE, NETWORK_CLASSES, MARTLET_ACTIVATION_LINEAR);
     return model;

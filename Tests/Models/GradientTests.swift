@@ -164,6 +164,14 @@ import Testing
             ]
         ),
         (
+            "GRU that resets first", [5, 3],
+            [
+                .dense(4), layer(.gru) { ($0.units, $0.flags) = (6, [.returnSequences, .resetFirst]) },
+                layer(.gru) { ($0.units, $0.flags) = (19, [.returnSequences, .goBackwards, .resetFirst]) },
+                layer(.gru) { ($0.units, $0.flags) = (5, [.noBias, .resetFirst]) }, .dense(3),
+            ]
+        ),
+        (
             "simple RNN", [5, 3],
             [
                 .dense(4), layer(.simpleRNN) { ($0.units, $0.flags) = (6, .returnSequences) },
@@ -189,6 +197,14 @@ import Testing
         (
             "many units", [2, 2],
             [layer(.lstm) { ($0.units, $0.recurrentInitializer) = (1100, .glorotUniform) }, .dense(3)]
+        ),
+        (
+            "many units, reset first", [2, 2],
+            [
+                layer(.gru) {
+                    ($0.units, $0.recurrentInitializer, $0.flags) = (1100, .glorotUniform, .resetFirst)
+                }, .dense(3),
+            ]
         ),
     ]
 

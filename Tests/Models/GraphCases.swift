@@ -71,6 +71,7 @@ extension GraphTests {
                 layer(.gru) { ($0.units, $0.flags) = (5, [.returnSequences, .goBackwards, .inputOrder]) },
                 inputs: [given])
             try model.add(layer(.concatenate), inputs: [forward, back])
+            try model.add(layer(.gru) { ($0.units, $0.flags) = (7, [.returnSequences, .resetFirst]) })
             try model.add(layer(.simpleRNN) { $0.units = 6 })
             try model.add(.dense(3))
         },
@@ -88,9 +89,12 @@ extension GraphTests {
                 inputs: [read] + states)
             let steps = try model.add(layer(.cropping1D) { $0.pads[1] = 2 })
             let last = try model.add(layer(.cropping1D) { $0.pads[0] = 5 }, inputs: [rows])
+            let first = try model.add(
+                layer(.gru) { ($0.units, $0.flags) = (7, [.returnState, .resetFirst]) }, inputs: [steps, states[0]])
             let single = try model.add(layer(.gru) { $0.units = 7 }, inputs: [steps, states[1]])
             let simple = try model.add(layer(.simpleRNN) { $0.units = 7 }, inputs: [last, single])
-            try model.add(layer(.add), inputs: [simple, states[0]])
+            let ended = try model.add(layer(.reshape) { $0.sizes = [7] }, inputs: [first])
+            try model.add(layer(.add), inputs: [simple, states[0], ended])
             try model.add(.dense(3))
         },
         Case("recurrent layers that drop, by step and by sample", [5, 4]) { model in
@@ -102,7 +106,8 @@ extension GraphTests {
             try model.add(cell(.lstm, .returnSequences), inputs: [start, first, first])
             let both = try model.add(cell(.gru, [.returnSequences, .goBackwards]))
             let last = try model.add(cell(.simpleRNN, []), inputs: [both, first])
-            try model.add(layer(.add), inputs: [last, first])
+            let reset = try model.add(cell(.gru, [.goBackwards, .resetFirst]), inputs: [start, first])
+            try model.add(layer(.add), inputs: [last, first, reset])
             try model.add(.dense(3))
         },
         Case("products") { model in

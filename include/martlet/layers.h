@@ -90,7 +90,9 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  *                        h recurrent_kernel + bias[1]: p = s(z + u), h = p h + (1 - p) activation(g + s(r + v) k).
  *                        kernel: features x 3 units; recurrent_kernel: units x 3 units; bias: 2 x 3 units. Cho et al.:
  *                        Learning phrase representations using RNN encoder-decoder. EMNLP 2014; k before the gate
- *                        that resets, as cuDNN has it
+ *                        that resets, as cuDNN has it. With MARTLET_RESET_FIRST, as they have it, k is
+ *                        (s(r + v) h) times the last third of recurrent_kernel, and not multiplied again, and bias is one
+ *                        row for all: 3 units
  * SIMPLE_RNN             likewise, h = activation(x kernel + h recurrent_kernel + bias)
  *                        Of LSTM, GRU and SIMPLE_RNN the h, and of LSTM the m, before the first step are zeros, or what further
  *                        nodes that they read give: units numbers each. In training they read x, and multiply h with
@@ -119,7 +121,8 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  *                        numbers as the table rows; x has one for each of its columns (SHAPE). The embedding says whether
  *                        training changes the table, and is not sparse (UNSUPPORTED). Press, Wolf: Using the output embedding
  *                        to improve language models. EACL 2017
- * CROPPING1D             a sequence without its first pads[0] and its last pads[1] steps
+ * CROPPING1D             a sequence without its first pads[0] and its last pads[1] steps; where units is not 0, of these the
+ *                        last units alone
  * ADD, MULTIPLY          the sum, or product, of nodes of one shape, element by element
  * CONCATENATE            nodes beside one another along a dimension, axis, in which alone they differ
  * ZERO_PADDING2D         images with pads rows and columns of zeros around them
@@ -267,6 +270,7 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
                                          evaluation and prediction. Batches are of groups samples (SHAPE), and one thread at a
                                          time predicts (BUSY). They are statistics, "state" and "memory", groups x units, of
                                          zeros at first: who writes zeros into their views resets them */
+#define MARTLET_RESET_FIRST 2097152u  /* GRU alone: the gate that resets comes before the product with h */
 #define MARTLET_LENGTHS 4194304u      /* MASKING of two nodes: the second says how many steps are seen, (1) */
 #define MARTLET_CAUSAL 262144u        /* ATTENTION: a place sees none behind its own */
 #define MARTLET_UNIT_FORGET_BIAS 512u /* LSTM alone: the bias's second quarter starts as ones */
@@ -283,7 +287,8 @@ typedef struct martlet_layer {
                                    MARTLET_UNIT_FORGET_BIAS */
     int64_t units;              /* DENSE: outputs; convolutions: filters; EMBEDDING: columns; LSTM: of h. 1 to 2^30;
                                    no default, but 1 for DEPTHWISE_CONV2D. OWN: numbers of its own, which begin at 0: 0,
-                                   to 2^30. POSITION: rows of its table, at least the steps, to 2^30; 0: as many */
+                                   to 2^30. POSITION: rows of its table, at least the steps, to 2^30; 0: as many. CROPPING1D:
+                                   steps, to 2^30; 0: all that are left */
     int64_t kernel[2];          /* convolutions (no default), pools (2, 2): height and width of the window, to 2^20;
                                    UP_SAMPLING2D: factors (2, 2); RANDOM_CROP: sizes (no default); RANDOM_TRANSLATION: the
                                    most pixels (0, 0); all to 2^20 */

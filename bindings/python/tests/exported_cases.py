@@ -87,6 +87,7 @@ _RECURRENT: dict[str, Callable[[Any], Any]] = {
     "LSTM, backwards": lambda k: k.LSTM(3, return_sequences=True, go_backwards=True),
     "LSTM, activations": lambda k: k.LSTM(3, activation="relu", recurrent_activation="hard_sigmoid"),
     "GRU": lambda k: k.GRU(5),
+    "GRU, reset first": lambda k: k.GRU(5, reset_after=False),
     "GRU, all": lambda k: k.GRU(4, return_sequences=True, go_backwards=True, activation="elu"),
     "SimpleRNN": lambda k: k.SimpleRNN(5, activation="sigmoid"),  # Keras has no tanh in float64 on JAX
     "SimpleRNN, all": lambda k: k.SimpleRNN(4, activation="linear", return_sequences=True, use_bias=False),

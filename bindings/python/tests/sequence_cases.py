@@ -69,6 +69,7 @@ SEQUENCES: dict[str, Case] = {
     "Masking, LSTM": _masked(lambda k: k.LSTM(5)),
     "Masking, LSTM, backwards": _masked(lambda k: k.LSTM(3, return_sequences=True, go_backwards=True)),
     "Masking, GRU, all": _masked(lambda k: k.GRU(4, return_sequences=True), lambda k: k.GRU(3)),
+    "Masking, GRU, reset first": _masked(lambda k: k.GRU(4, return_sequences=True, reset_after=False)),
     "Masking, SimpleRNN": _masked(lambda k: k.SimpleRNN(5, activation="sigmoid")),
     "Bidirectional, LSTM": Case(chain(STEPS, _both("concat", "LSTM")), steps()),
     "Bidirectional, GRU, all": Case(chain(STEPS, _both("sum", "GRU", return_sequences=True)), steps()),

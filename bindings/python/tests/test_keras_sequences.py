@@ -32,6 +32,7 @@ CASES: dict[str, Callable[[Any], Any]] = {
     ),
     "RMSNormalization": lambda x: K.RMSNormalization()(x),
     "both ways": lambda x: K.Bidirectional(K.LSTM(3, return_sequences=True), merge_mode="ave")(x),
+    "reset first": lambda x: K.GRU(3, reset_after=False)(K.GRU(4, reset_after=False, return_sequences=True)(x)),
     "both ways, two layers": lambda x: K.Bidirectional(
         K.GRU(3), backward_layer=K.GRU(3, go_backwards=True, use_bias=False)
     )(x),

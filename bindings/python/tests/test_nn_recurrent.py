@@ -20,7 +20,8 @@ import martlet
 from graphs import NDArray, alike, numbers
 from martlet import nn
 
-KINDS = ["LSTM", "GRU", "SimpleRNN"]
+FIRST = "GRU, reset first"
+KINDS = ["LSTM", "GRU", FIRST, "SimpleRNN"]
 OPTIONS: dict[str, dict[str, Any]] = {
     "last": {}, "all": {"return_sequences": True}, "backwards": {"go_backwards": True, "return_sequences": True},
     "bare": {"use_bias": False}, "wide": {"units": 130}, "sixteen": {"units": 16},
@@ -33,7 +34,9 @@ GATES: dict[str, dict[str, Any]] = {
 
 
 def made(library: Any, kind: str, units: int = 6, **options: Any) -> Any:
-    return getattr(library, kind)(units, **options)
+    if kind == FIRST:
+        options["reset_after"] = False
+    return getattr(library, kind.partition(",")[0])(units, **options)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -102,7 +105,7 @@ def turned(kind: str, layer: torch.nn.Module) -> list[NDArray]:
     return [kernel.reshape(len(kernel), -1), state.reshape(len(state), -1), bias]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "SimpleRNN"])
 def test_beside_torch(kind: str) -> None:
     torch.manual_seed(2)
     theirs = {"LSTM": torch.nn.LSTM, "GRU": torch.nn.GRU, "SimpleRNN": torch.nn.RNN}[kind](5, 12, batch_first=True)
@@ -142,6 +145,12 @@ def states(kind: str, weights: list[NDArray], x: NDArray) -> NDArray:
             u, v, k = np.split(h @ recurrent + bias[1], 3, 1)
             keep = s(z + u)
             h = keep * h + (1 - keep) * np.tanh(n + s(r + v) * k)
+        elif kind == FIRST:
+            units = h.shape[1]
+            read = x[:, step] @ kernel + bias
+            keep, left = np.split(s(read[:, : 2 * units] + h @ recurrent[:, : 2 * units]), 2, 1)
+            new = np.tanh(read[:, 2 * units :] + (left * h) @ recurrent[:, 2 * units :])
+            h = keep * h + (1 - keep) * new
         else:
             gates = x[:, step] @ kernel + h @ recurrent + bias
             if kind == "LSTM":
@@ -207,6 +216,7 @@ KEPT: dict[str, Callable[[], Any]] = {
         trainable=False,
     ),
     "GRU": lambda: nn.GRU(5, go_backwards=True, kernel_regularizer="l1", recurrent_initializer="glorot_normal"),
+    "GRU, reset first": lambda: nn.GRU(5, reset_after=False, return_sequences=True),
     "SimpleRNN": lambda: nn.SimpleRNN(5, "relu", bias_initializer="ones"),
 }  # fmt: skip
 
@@ -270,7 +280,6 @@ def test_a_sample_of_nans_is_its_own(kind: str) -> None:
 # ---- what is refused ----
 
 UNSUPPORTED: list[tuple[Callable[[], Any], str]] = [
-    (lambda: nn.GRU(3, reset_after=False), "reset_after of .* is False, which is not served; wanted True"),
     (lambda: nn.LSTM(3, recurrent_regularizer="l2"), "recurrent_regularizer of .* is 'l2'"),
     (lambda: nn.Sequential([nn.Input((4, 3)), nn.LSTM(3, activation="gelu")]), "activation of layer 'lstm' is gelu"),
     (lambda: nn.Sequential([nn.Input((4, 3)), nn.GRU(3, recurrent_activation="softmax")]), "recurrent_activation"),
@@ -279,6 +288,7 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: nn.LSTM(0), martlet.ArgumentError, "units of .* is 0"),
     (lambda: nn.LSTM(2.5), martlet.DTypeError, "units of .* is 2.5"),  # type: ignore[arg-type]
     (lambda: nn.LSTM(2, "nothing"), martlet.ArgumentError, "activation of .* is 'nothing'"),
+    (lambda: nn.GRU(2, reset_after=0), martlet.DTypeError, "reset_after of .* is 0"),  # type: ignore[arg-type]
     (lambda: nn.LSTM(2, return_sequences=2), martlet.DTypeError, "return_sequences of"),  # type: ignore[arg-type]
     (lambda: nn.LSTM(2, wrong=1), TypeError, r"LSTM\(\) got an unexpected keyword argument 'wrong'"),
     (lambda: nn.SimpleRNN(2, unit_forget_bias=True), TypeError, "unit_forget_bias"),

@@ -12,8 +12,9 @@ import pytest
 import martlet
 from graphs import NDArray, numbers
 from martlet import nn
+from test_nn_recurrent import FIRST, KINDS
+from test_nn_recurrent import made as cell
 
-KINDS = ["LSTM", "GRU", "SimpleRNN"]
 BATCH, STEPS, SIZE = 50, 6, 24
 
 
@@ -76,6 +77,10 @@ def states(kind: str, weights: list[NDArray], x: NDArray, factors: tuple[NDArray
             z, r, g = np.split(read @ kernel + bias[0], 3, 1)
             u, v, k = np.split(left @ recurrent + bias[1], 3, 1)
             h = s(z + u) * h + (1 - s(z + u)) * np.tanh(g + s(r + v) * k)
+        elif kind == FIRST:
+            both = read @ kernel + bias
+            z, r = np.split(s(both[:, : 2 * SIZE] + left @ recurrent[:, : 2 * SIZE]), 2, 1)
+            h = z * h + (1 - z) * np.tanh(both[:, 2 * SIZE :] + (r * left) @ recurrent[:, 2 * SIZE :])
         elif kind == "LSTM":
             i, f, g, o = np.split(read @ kernel + left @ recurrent + bias, 4, 1)
             c = s(f) * c + s(i) * np.tanh(g)
@@ -87,7 +92,7 @@ def states(kind: str, weights: list[NDArray], x: NDArray, factors: tuple[NDArray
 
 
 def made(kind: str, **options: Any) -> nn.Sequential:
-    layer = getattr(nn, kind)(SIZE, return_sequences=True, bias_initializer="random_normal", **options)
+    layer = cell(nn, kind, SIZE, return_sequences=True, bias_initializer="random_normal", **options)
     return nn.Sequential([nn.Input((STEPS, SIZE)), layer], seed=7)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +19,9 @@ import keras
 import martlet
 from graphs import NDArray, alike, numbers
 from martlet import nn
+from test_nn_recurrent import FIRST, KINDS, made
 
-KINDS = ["LSTM", "GRU", "SimpleRNN"]
-STATES = {"LSTM": 2, "GRU": 1, "SimpleRNN": 1}
+STATES = {"LSTM": 2, "GRU": 1, FIRST: 1, "SimpleRNN": 1}
 
 
 def words() -> NDArray:
@@ -36,8 +37,8 @@ def translator(kind: str) -> Callable[[Any, Any], Any]:
 
     def build(library: Any, model: Any) -> Any:
         read, written = library.Input((9, 3), name="read"), library.Input((5, 4), name="written")
-        _, *states = getattr(library, kind)(6, return_state=True)(library.Dense(4)(read))
-        decoder = getattr(library, kind)(6, return_sequences=True, return_state=True)
+        _, *states = made(library, kind, 6, return_state=True)(library.Dense(4)(read))
+        decoder = made(library, kind, 6, return_sequences=True, return_state=True)
         steps, *_ = decoder(written, initial_state=states)
         return model([read, written], library.Dense(2)(steps))
 
@@ -56,7 +57,7 @@ def test_states_as_values_beside_kerass(kind: str) -> None:
 
     def build(library: Any, model: Any) -> Any:
         ids, first = library.Input((7,), dtype="int32", name="ids"), library.Input((3,), name="first")
-        layer = getattr(library, kind)
+        layer = functools.partial(made, library, kind)
         x = library.Embedding(30, 6, mask_zero=True)(ids)
         given = [library.Dense(17, activation="tanh")(first) for _ in range(STATES[kind])]
         more: Any = {} if library is nn else {"mask": keras.ops.not_equal(ids, 0)}
@@ -74,7 +75,7 @@ def test_states_as_values_beside_kerass(kind: str) -> None:
 def test_one_layer_with_states_at_several_places(kind: str) -> None:
     def build(library: Any, model: Any) -> Any:
         inputs = library.Input((4, 5))
-        layer = getattr(library, kind)(5, return_sequences=True, return_state=True)
+        layer = made(library, kind, 5, return_sequences=True, return_state=True)
         steps, *states = layer(inputs)
         steps, *states = layer(steps, initial_state=states)
         steps, *states = layer(steps, initial_state=states)
@@ -89,7 +90,7 @@ def test_states_are_outputs(kind: str, all_steps: bool) -> None:
     def build(library: Any, model: Any) -> Any:
         ids = library.Input((7,), dtype="int32")
         x = library.Embedding(30, 6, mask_zero=True)(ids)
-        return model(ids, getattr(library, kind)(5, return_sequences=all_steps, return_state=True)(x))
+        return model(ids, made(library, kind, 5, return_sequences=all_steps, return_state=True)(x))
 
     keras.utils.set_random_seed(1)
     with jax.enable_x64(False):
@@ -105,7 +106,7 @@ def test_states_are_outputs(kind: str, all_steps: bool) -> None:
 def test_a_sequence_without_steps_ends_as_it_began(kind: str) -> None:
     x, first = nn.Input((7, 3)), nn.Input((4,))
     given = [first] * STATES[kind]
-    model = nn.Model([x, first], getattr(nn, kind)(4, return_state=True)(nn.Masking()(x), initial_state=given))
+    model = nn.Model([x, first], made(nn, kind, 4, return_state=True)(nn.Masking()(x), initial_state=given))
     sample, state = numbers(2, 7, 3), numbers(2, 4)
     sample[1] = 0
     for found in model.predict([sample, state]):
@@ -147,39 +148,11 @@ def test_what_is_called_with_other_states_is_named() -> None:
         nn.GRU(2)(x, initial_state=[])
     with pytest.raises(martlet.UnsupportedError, match="which gives several nodes"):
         nn.Sequential([nn.Input((4, 3)), nn.LSTM(2, return_state=True)])
-    with pytest.raises(martlet.UnsupportedError, match="layer of .* has return_state=True"):
-        nn.Bidirectional(nn.LSTM(2, return_state=True))
     out, state = nn.GRU(2, return_state=True)(x)
     model = nn.Model([x, h], nn.Dense(1)(nn.Add()([state, h])))
     with pytest.raises(martlet.ShapeError, match="samples"):
         model.predict([numbers(5, 4, 3), numbers(6, 2)])
     assert out.shape == state.shape == (None, 2)
-
-
-def test_states_do_not_go_out(tmp_path: Path) -> None:
-    """To ONNX and C, which name the layer."""
-    with pytest.raises(martlet.UnsupportedError, match="layer 'lstm.*' .* states .* does not go out"):
-        translator("LSTM")(nn, nn.Model).to_onnx(tmp_path / "model.onnx")
-    with pytest.raises(martlet.UnsupportedError):
-        translator("LSTM")(nn, nn.Model).to_c(tmp_path / "model.c")
-
-
-def test_states_are_not_led_over_to_keras_and_back() -> None:
-    inputs, first = nn.Input((4, 3)), nn.Input((2,))
-    for model in (
-        nn.Model(inputs, nn.GRU(2, return_state=True)(inputs)),
-        nn.Model([inputs, first], nn.GRU(2)(inputs, initial_state=first)),
-        nn.Sequential([nn.Input(batch_shape=(2, 4, 3)), nn.GRU(2, stateful=True)]),
-    ):
-        with pytest.raises(martlet.UnsupportedError, match="which are not led over to Keras"):
-            nn.to_keras(model)
-    theirs, start = keras.layers.Input((4, 3), batch_size=2), keras.layers.Input((2,), batch_size=2)
-    for options, given in (({"return_state": True}, None), ({"stateful": True}, None), ({}, start)):
-        layer = keras.layers.GRU(2, **options)
-        out = layer(theirs) if given is None else layer(theirs, initial_state=[given])
-        other = keras.Model([theirs, start], out[0] if isinstance(out, list | tuple) else out)
-        with pytest.raises(martlet.UnsupportedError, match="a GRU, (gives or keeps its states|is called with initial)"):
-            nn.from_keras(other)
 
 
 def test_a_part_of_a_sequence_beside_kerass() -> None:

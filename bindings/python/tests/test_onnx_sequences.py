@@ -33,6 +33,7 @@ FREE: dict[str, Callable[[Any], Any]] = {
     "positions": lambda x: nn.RMSNormalization()(x + nn.PositionEmbedding(31)(x)),
     "both ways": lambda x: nn.Bidirectional(nn.LSTM(4, return_sequences=True))(x),
     "both ways, the last": lambda x: nn.Bidirectional(nn.GRU(4), "ave")(x),
+    "reset first": lambda x: nn.Bidirectional(nn.GRU(3, "relu", "hard_sigmoid", reset_after=False))(x),
     "backwards": lambda x: nn.GRU(3)(nn.LSTM(4, return_sequences=True, go_backwards=True)(x)),
     "convolutions": lambda x: nn.GlobalMaxPooling1D()(
         nn.Conv1D(4, 3, padding="same")(nn.Conv1D(5, 2, padding="causal", dilation_rate=2, activation="relu")(x))

@@ -78,7 +78,8 @@ from martlet.nn.initializers import (
     Zeros,
 )
 from martlet.nn.inputs import Input, InputLayer
-from martlet.nn.keras_models import from_keras, to_keras
+from martlet.nn.keras_copies import to_keras
+from martlet.nn.keras_models import from_keras
 from martlet.nn.layers import (
     ELU,
     Activation,

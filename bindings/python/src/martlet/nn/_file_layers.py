@@ -189,6 +189,8 @@ def _recurrent(kind: Any) -> Any:
             fields["recurrent_activation"] = _activation(line, "recurrent_activation")
         if kind is recurrent.LSTM:
             fields["unit_forget_bias"] = bool(flags & _ffi_models.UNIT_FORGET_BIAS)
+        if kind is recurrent.GRU:
+            fields["reset_after"] = not flags & _ffi_models.RESET_FIRST
         layer: Recurrent = kind(
             line["units"],
             recurrent_initializer=Initializer(line["recurrent_initializer"], line["recurrent_value"]),

@@ -10,6 +10,7 @@ from martlet.nn._keras_files import Entry
 from martlet.nn.node import Node
 
 _SIDES = ("query", "value", "key")
+_WITH_STATES = ("LSTM", "GRU", "SimpleRNN", "Bidirectional")
 
 
 def check(entry: Entry, call: Entry, has_mask: bool) -> None:
@@ -20,6 +21,8 @@ def check(entry: Entry, call: Entry, has_mask: bool) -> None:
         if key == "mask" and has_mask:
             continue
         if attends and (key in _SIDES or (key == "use_causal_mask" and isinstance(value, bool))):
+            continue
+        if key == "initial_state" and entry["class_name"] in _WITH_STATES:
             continue
         if key == "reverse" and entry["class_name"] == "ReversibleEmbedding" and isinstance(value, bool):
             continue
@@ -37,6 +40,11 @@ def attending(entry: Entry, call: Entry) -> tuple[list[Any], bool]:
         raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with something else than query, value and "
                                "key")  # fmt: skip
     return sides, named.get("use_causal_mask") is True
+
+
+def states(entry: Entry, call: Entry) -> list[Any]:
+    """The states that a recurrent layer begins with."""
+    return [call["kwargs"].get("initial_state") or []] if entry["class_name"] in _WITH_STATES else []
 
 
 def is_reverse(entry: Entry, call: Entry) -> bool:

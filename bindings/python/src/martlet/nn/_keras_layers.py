@@ -12,7 +12,6 @@ from martlet._errors import MartletError, UnsupportedError
 from martlet.nn import _configs, initializers, layers, regularizers
 from martlet.nn._keras_files import Entry
 from martlet.nn._layer import Layer
-from martlet.nn._recurrence import Recurrent
 
 # Of Keras's arguments: what they must be, where no class here has them. What is drawn, and what weights start as, is
 # not looked at: they come with the model.
@@ -31,6 +30,8 @@ _PASSED_OVER = {
     "name", "trainable", "dtype", "seed", "renorm_momentum", "beta_initializer", "gamma_initializer",
     "moving_mean_initializer", "moving_variance_initializer", "zero_output_for_mask",
 }  # fmt: skip
+# What configs have here, and no layer of Keras's is made with.
+_HERE_ALONE = {"input_shape", "trainable", "name", "use_causal_mask", "batch_size"}
 # Of layers that are called as Keras's, and predict something else.
 _OTHERWISE = {
     "RandomCrop": "it makes whole images smaller when it predicts, and takes their middle here",
@@ -57,8 +58,6 @@ def made(entry: Entry) -> Layer:
     known = inspect.signature(kind).parameters
     given: dict[str, Any] = {}
     _check_type(entry)
-    if issubclass(kind, Recurrent) and (config.get("return_state") or config.get("stateful")):
-        raise UnsupportedError(f"{described(entry)}, gives or keeps its states, which are not led over")
     for key, value in config.items():
         if (key in known and key not in ("dtype", "seed")) or key in getattr(kind, "_only", ()):
             given[key] = _value(entry, key, value)
@@ -130,8 +129,6 @@ def theirs(layer: Layer, keras: Any, name: str | None = None) -> Any:
     UnsupportedError, which names layer and setting."""
     kind = _configs.class_of(layer)
     name = kind.__name__ if name is None else name
-    if isinstance(layer, Recurrent) and (layer.return_state or layer.stateful or len(layer._called) > 1):
-        raise UnsupportedError(f"{layer!r} begins with states, gives or keeps them, which are not led over to Keras")
     if name in _OTHERWISE:
         raise UnsupportedError(f"{layer!r} has no like in Keras: {_OTHERWISE[name]}")
     other = getattr(keras.layers, name, None)
@@ -152,7 +149,7 @@ def theirs(layer: Layer, keras: Any, name: str | None = None) -> Any:
                 given["axis"] = 1
         elif key in known or (key == "data_format" and "kwargs" in known):
             given[key] = value
-        elif key not in ("input_shape", "trainable", "name", "use_causal_mask") and value != defaults.get(key):
+        elif key not in _HERE_ALONE and value != defaults.get(key):
             raise UnsupportedError(f"{layer!r} has {key} {value!r}, which Keras has not")
     if name == "Flatten":
         given["data_format"] = "channels_last"  # as it lies

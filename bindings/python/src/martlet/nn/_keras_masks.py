@@ -44,7 +44,7 @@ class Masks:
     def __init__(self) -> None:
         self._of: dict[Node, Mask] = {}
         self._other: set[Node] = set()
-        self._computed: dict[tuple[str, int], _Computed] = {}
+        self._computed: dict[tuple[Any, ...], _Computed] = {}
 
     def add(self, node: Node) -> None:
         """Says what becomes of the masks of what a node reads. Raises UnsupportedError where numbers of hidden steps,
@@ -71,7 +71,7 @@ class Masks:
         if found is not None and (reads_other or isinstance(entry, (MultiHeadAttention, layers.Multiply))):
             self._other.add(node)
 
-    def compute(self, entry: Entry, place: tuple[str, int], reads: list[Any], nodes: dict[Any, Node]) -> bool:
+    def compute(self, entry: Entry, place: tuple[Any, ...], reads: list[Any], nodes: dict[Any, Node]) -> bool:
         """Takes an operation that makes a mask in; returns whether it is one. reads: numbers, and places of tensors."""
         if not _keras_layers.is_operation(entry):
             return False
@@ -81,11 +81,11 @@ class Masks:
             self._computed[place] = found
         return found is not None
 
-    def has(self, place: tuple[str, int]) -> bool:
+    def has(self, place: tuple[Any, ...]) -> bool:
         """Whether an operation has given a mask."""
         return place in self._computed
 
-    def refuse(self, place: tuple[str, int], what: str) -> None:
+    def refuse(self, place: tuple[Any, ...], what: str) -> None:
         """Raises UnsupportedError where an operation that gives a mask is read otherwise. what: who reads it."""
         if self.has(place):
             raise UnsupportedError(f"{what} the mask {place[0]!r}, which layers alone read here")
@@ -94,10 +94,17 @@ class Masks:
         """Whether a node has a mask."""
         return node in self._of
 
-    def is_of(self, place: tuple[str, int], node: Node) -> bool:
+    def is_of(self, place: tuple[Any, ...], node: Node) -> bool:
         """Whether what an operation has given is the mask of a node."""
         found = self._computed.get(place)
         return found is not None and not (found.is_wide or found.is_of_each) and found.mask == self._of.get(node, ())
+
+
+def tensor_at(history: Any) -> tuple[Any, ...]:
+    """Where a config says that a tensor is: the name of a layer, which of its calls, and, but for the first that this
+    gave, which of several."""
+    layer, call, tensor = history
+    return (layer, call, tensor) if tensor else (layer, call)
 
 
 def given(arguments: Any) -> list[Any]:
@@ -107,7 +114,7 @@ def given(arguments: Any) -> list[Any]:
         if isinstance(one, list):
             found += given(one)
         elif isinstance(one, dict) and one.get("class_name") == "__keras_tensor__":
-            found.append(tuple(one["config"]["keras_history"][:2]))
+            found.append(tensor_at(one["config"]["keras_history"]))
         else:
             found.append(one)
     return found

@@ -53,7 +53,7 @@ class Graph:
 
     def __init__(self, taken: Sequence[str]) -> None:
         self._names = {*taken}
-        self._nodes: list[tuple[str, list[str], int, str, dict[str, Any]]] = []
+        self._nodes: list[tuple[str, list[str], list[str], dict[str, Any]]] = []
         self._constants: dict[str, onnx.TensorProto] = {}
         self._turned: dict[tuple[str, Order], str] = {}
         self._called: dict[str, str] = {}
@@ -61,6 +61,9 @@ class Graph:
         self._outputs: list[onnx.ValueInfoProto] = []
         self.masks: dict[int, str] = {}
         """Of each node that made a mask the tensor of it: for each step of a sample whether it is seen."""
+        self.parts: dict[str, dict[tuple[int, ...], str]] = {}
+        """Of a recurrent layer's steps with its states behind them: what is a part of these, by the numbers of the
+        Cropping1D that takes it."""
         self.layer = ""
         """Whose nodes are being added, which begin with this name and a slash."""
 
@@ -74,9 +77,13 @@ class Graph:
 
     def add(self, operator: str, *reads: str, skipped: int = 0, **attributes: Any) -> str:
         """Adds a node; returns the tensor that it gives, behind so many others of its that nobody reads."""
-        tensor = self._free(f"{self.layer}/{operator}")
-        self._nodes.append((operator, [*reads], skipped, tensor, attributes))
-        return tensor
+        return self.several(operator, *reads, wanted=[*[False] * skipped, True], **attributes)[-1]
+
+    def several(self, operator: str, *reads: str, wanted: Sequence[bool], **attributes: Any) -> list[str]:
+        """Adds a node; returns the tensors that it gives, "" for those that nobody reads."""
+        tensors = [self._free(f"{self.layer}/{operator}") if one else "" for one in wanted]
+        self._nodes.append((operator, [*reads], tensors, attributes))
+        return tensors
 
     def constant(self, name: str, numbers: Any) -> str:
         """A tensor of these numbers. A layer that is there more than once has its own once."""
@@ -133,11 +140,15 @@ class Graph:
 
     def model(self, name: str) -> onnx.ModelProto:
         """All of it, as onnx has it."""
-        nodes = []
-        for operator, reads, skipped, tensor, attributes in self._nodes:
-            gives = self._called.get(tensor, tensor)
+        nodes, needed = [], {one.name for one in self._outputs}
+        for operator, reads, tensors, attributes in reversed(self._nodes):
+            gives = [self._called.get(tensor, tensor) for tensor in tensors]
+            if needed.isdisjoint(gives):
+                continue
             given = [self._called.get(read, read) for read in reads]
-            nodes.append(onnx.helper.make_node(operator, given, [""] * skipped + [gives], name=gives, **attributes))
-        graph = onnx.helper.make_graph(nodes, name, self._inputs, self._outputs, [*self._constants.values()])
+            needed.update(one for one in given if one)
+            nodes.append(onnx.helper.make_node(operator, given, gives, name=gives[-1], **attributes))
+        constants = [one for one in self._constants.values() if one.name in needed]
+        graph = onnx.helper.make_graph(nodes[::-1], name, self._inputs, self._outputs, constants)
         opsets = [onnx.helper.make_opsetid("", OPSET)]
         return onnx.helper.make_model(graph, producer_name="martlet", opset_imports=opsets, ir_version=IR)

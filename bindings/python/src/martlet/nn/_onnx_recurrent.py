@@ -53,9 +53,9 @@ def _recurrent(
     **more: Any,
 ) -> Value:  # fmt: skip
     value, units, flags = reads[0], node.said["units"], node.said["flags"]
-    if len(node.reads) > 1 or flags & (_ffi_models.RETURN_STATE | _ffi_models.STATEFUL):
-        raise UnsupportedError(f"layer {node.name!r} begins with states that it is given or has kept, or gives them, "
-                               "which does not go out; wanted zeros, and what it gives alone")  # fmt: skip
+    if flags & _ffi_models.STATEFUL:
+        raise UnsupportedError(f"layer {node.name!r} keeps states from batch to batch, which does not go out; wanted "
+                               "initial_state and return_state")  # fmt: skip
     tensor = graph.add("Transpose", graph.plain(value), perm=[1, 0, 2])
     if flags & _ffi_models.GO_BACKWARDS:
         tensor = _backwards(graph, tensor)
@@ -72,17 +72,40 @@ def _recurrent(
     both = np.concatenate([_gates(row[None], order)[..., 0] for row in bias], axis=-1)
     biases = graph.constant(f"{node.owner}/bias", both)
     words = _words(node, numbers) | more
-    gives_all = bool(flags & _ffi_models.RETURN_SEQUENCES)
-    reads_all = [tensor, *kernels, biases, *([] if seen is None else [seen.counts])]
-    tensor = graph.add(operator, *reads_all, hidden_size=units, skipped=0 if gives_all else 1, **words)
-    tensor = graph.add("Squeeze", tensor, graph.whole("direction", [1 if gives_all else 0]))
+    gives_all, gives_states = (bool(flags & flag) for flag in (_ffi_models.RETURN_SEQUENCES, _ffi_models.RETURN_STATE))
+    first = [graph.add("Unsqueeze", graph.plain(state), graph.whole("ways", [0])) for state in reads[1:]]
+    count = (2 if operator == "LSTM" else 1) if gives_states else 0 if gives_all else 1
+    lengths = "" if seen is None else seen.counts
+    steps, *states = graph.several(
+        operator, tensor, *kernels, biases, *([lengths, *first] if lengths or first else []), hidden_size=units,
+        wanted=[gives_all, *[True] * count], **words,
+    )  # fmt: skip
     if seen is not None:
-        tensor = seen.at_steps(tensor, bool(flags & _ffi_models.ZERO_HIDDEN)) if gives_all else seen.last(tensor)
-    if flags & _ffi_models.INPUT_ORDER:
-        tensor = _backwards(graph, tensor)
+        befores = first or [graph.number("before", 0)] * len(states)
+        states = [seen.last(state, before) for state, before in zip(states, befores, strict=False)]
     if gives_all:
-        tensor = graph.add("Transpose", tensor, perm=[1, 0, 2])
-    return Value(tensor, node.sizes, plain(len(node.sizes)))
+        steps = graph.add("Squeeze", steps, graph.whole("direction", [1]))
+        if seen is not None:
+            before = graph.plain(reads[1]) if first else graph.number("before", 0)
+            steps = seen.at_steps(steps, before, bool(flags & _ffi_models.ZERO_HIDDEN))
+        if flags & _ffi_models.INPUT_ORDER:
+            steps = _backwards(graph, steps)
+        steps = graph.add("Transpose", steps, perm=[1, 0, 2])
+    if gives_states:
+        steps = _with_states(graph, steps, states)
+    elif not gives_all:
+        steps = graph.add("Squeeze", states[0], graph.whole("direction", [0]))
+    return Value(steps, node.sizes, plain(len(node.sizes)))
+
+
+def _with_states(graph: Graph, steps: str, states: Sequence[str]) -> str:
+    """The last states as further rows, behind those of the steps, where these are given."""
+    rows = [graph.add("Transpose", state, perm=[1, 0, 2]) for state in states]
+    whole = graph.add("Concat", *([steps] if steps else []), *rows, axis=1)
+    graph.parts[whole] = {(0, len(rows) - 1 - place, 1): row for place, row in enumerate(rows)}
+    if steps:
+        graph.parts[whole][0, len(rows), 0] = steps
+    return whole
 
 
 def _backwards(graph: Graph, tensor: str) -> str:
@@ -93,8 +116,7 @@ def _backwards(graph: Graph, tensor: str) -> str:
 
 class _Seen:
     """The steps that a mask lets a layer see, in the order in which it reads them. It reads those alone, one behind
-    another, and gives at each step what the last one seen has left: zeros, the state before the first, where there is
-    none."""
+    another, and gives at each step what the last one seen has left: the state before the first, where there is none."""
 
     def __init__(self, graph: Graph, node: Laid) -> None:
         self._graph = graph
@@ -120,21 +142,24 @@ class _Seen:
         places = graph.add("Sub", behind, self._one)
         return graph.add("ScatterElements", tensor, self._wide(places, tensor), tensor, axis=0)
 
-    def at_steps(self, tensor: str, hides: bool) -> str:
-        """What is given behind each step that is seen, at all steps; hides: zeros at those that are not seen."""
+    def at_steps(self, tensor: str, before: str, hides: bool) -> str:
+        """What is given behind each step that is seen, at all steps; before: the state before the first; hides: zeros
+        at those that are not seen."""
         graph = self._graph
-        before = graph.add("Max", graph.add("Sub", self._so_far, self._one), self._zero)
-        shown = self._mask if hides else graph.add("Greater", self._so_far, self._zero)
-        return self._shown(shown, graph.add("GatherElements", tensor, self._wide(before, tensor), axis=0))
+        places = graph.add("Max", graph.add("Sub", self._so_far, self._one), self._zero)
+        found = graph.add("GatherElements", tensor, self._wide(places, tensor), axis=0)
+        if hides:
+            return self._shown(self._mask, found, graph.number("hidden", 0))
+        return self._shown(graph.add("Greater", self._so_far, self._zero), found, before)
 
-    def last(self, tensor: str) -> str:
-        """What is given behind the last step that is seen."""
-        return self._shown(self._graph.add("Greater", self._in_all, self._zero), tensor)
+    def last(self, tensor: str, before: str) -> str:
+        """What is given behind the last step that is seen; before: where none is."""
+        return self._shown(self._graph.add("Greater", self._in_all, self._zero), tensor, before)
 
-    def _shown(self, shown: str, tensor: str) -> str:
+    def _shown(self, shown: str, tensor: str, other: str) -> str:
         graph = self._graph
         shown = graph.add("Unsqueeze", shown, graph.whole("of units", [-1]))
-        return graph.add("Where", shown, tensor, graph.number("before", 0))
+        return graph.add("Where", shown, tensor, other)
 
 
 def lstm(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
@@ -145,7 +170,8 @@ def lstm(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
 
 def gru(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
     numbers = (node.said["recurrent_activation"], node.said["activation"])
-    return _recurrent(graph, node, reads, "GRU", (0, 1, 2), numbers, linear_before_reset=1)
+    is_before = not node.said["flags"] & _ffi_models.RESET_FIRST
+    return _recurrent(graph, node, reads, "GRU", (0, 1, 2), numbers, linear_before_reset=int(is_before))
 
 
 def simple_rnn(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:

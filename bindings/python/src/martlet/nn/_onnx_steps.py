@@ -25,16 +25,31 @@ def names(inputs: dict[int, tuple[int, ...]], nodes: Iterable[Laid], tables: Ite
     known = {node: "steps" for node, sizes in inputs.items() if len(sizes) == 2 or (len(sizes) == 1 and node in tables)}
     if len({inputs[node][0] for node in known}) > 1:
         known = {node: f"steps of {inputs[node][0]}" for node in known}
+    behind: dict[int, tuple[str, int]] = {}
     for index, node in enumerate(nodes, 1):
         read = [known.get(one) for one in node.reads]
         if not any(read):
             continue
-        given = _of(node, read)
+        given = _cropped(node, behind) if node.kind == kinds.LAYER_CROPPING1D else _of(node, read)
+        if given and node.kind in _CELLS and node.said["flags"] & kinds.RETURN_STATE:
+            behind[index] = given, 2 if node.kind == kinds.LAYER_LSTM else 1
+            given = f"{given} and states of {node.name}"
         if given is None:
             return {}
         if given:
             known[index] = given
     return known
+
+
+def _cropped(node: Laid, behind: dict[int, tuple[str, int]]) -> str | None:
+    """As _of, of a part of a sequence. behind: of recurrent layers that give states the name of their steps, and how
+    many states there are behind these."""
+    if node.reads[0] not in behind:
+        return None
+    steps, states = behind[node.reads[0]]
+    if node.said["units"]:
+        return ""
+    return steps if node.said["pads"][:2] == (0, states) else None
 
 
 def _of(node: Laid, read: list[str | None]) -> str | None:
@@ -45,7 +60,7 @@ def _of(node: Laid, read: list[str | None]) -> str | None:
     if node.kind in _WHOLE:
         return ""
     if node.kind in _CELLS:
-        return first if len(node.sizes) == 2 else ""
+        return first if node.said["flags"] & kinds.RETURN_SEQUENCES else ""
     if node.kind in _WINDOWS:
         if node.said["padding"] == kinds.PADDING_SAME and _stride(node) != 1:
             return None

@@ -159,7 +159,11 @@ def middle(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
 
 
 def cropping(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
-    return _part(graph, node, reads[0], node.said["pads"][:1])
+    (value,), (before, after) = reads, node.said["pads"][:2]
+    part = graph.parts.get(value.tensor, {}).get((before, after, node.said["units"]))
+    if part is not None:
+        return Value(part, node.sizes, value.order)
+    return _part(graph, node, value, [value.sizes[0] - after - node.sizes[0]])
 
 
 def _part(graph: Graph, node: Laid, value: Value, starts: Sequence[int]) -> Value:

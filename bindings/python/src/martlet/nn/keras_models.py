@@ -1,26 +1,22 @@
-"""Models of Keras's, alive or in .keras files, as models here, and back."""
+"""Models of Keras's, alive or in .keras files, as models here. keras_copies.py has the way back."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from martlet import _forks
-from martlet._errors import DTypeError, FormatError, MartletError, UnsupportedError
+from martlet._errors import FormatError, MartletError, UnsupportedError
 from martlet.nn import _keras_calls, _keras_files, _keras_layers
 from martlet.nn._keras_files import Arrays, Entry
-from martlet.nn._keras_masks import READERS, Masks, given
-from martlet.nn.attention import MultiHeadAttention
+from martlet.nn._keras_masks import READERS, Masks, given, tensor_at
+from martlet.nn._states import WithStates
 from martlet.nn.inputs import DTYPES, Input, InputLayer
-from martlet.nn.merging import Concatenate
 from martlet.nn.model import Model
 from martlet.nn.node import Node
 from martlet.nn.normalizations import Normalization
-from martlet.nn.sequences import Embedding
 from martlet.nn.sequential import Sequential
-from martlet.nn.tied import TiedDense
 
 # What Keras's Normalization divides by at least.
 _LEAST = 1e-7
@@ -32,10 +28,10 @@ def from_keras(source: Any) -> Model:
     source   a Sequential or functional model of Keras's, or the name of a .keras file, which is read by its config,
              without Keras, and of which nothing is run; that needs h5py: pip install h5py
 
-    Models in models, shared layers, several inputs and outputs, masks of Embedding and Masking, and what is not trained
-    come along; losses and the optimizer's state do not: compile the model here. Predictions are Keras's but for
-    rounding, and for what attention and Multiply give at steps that a mask hides: layers that read these too are
-    refused.
+    Models in models, shared layers, several inputs and outputs, masks of Embedding and Masking, states that layers give
+    and begin with, and what is not trained come along; losses and the optimizer's state do not: compile the model here.
+    Predictions are Keras's but for rounding, and for what attention and Multiply give at steps that a mask hides:
+    layers that read these too are refused.
 
     Raises DTypeError for what is neither, FileError and FormatError for a file that cannot be read or is none, or has
     other weights than its config says, which takes no memory for these,
@@ -63,7 +59,7 @@ def _model(entry: Entry) -> Model:
     config = entry["config"]
     if "input_layers" not in config:
         return _sequential(config)
-    nodes: dict[tuple[str, int], Node] = {}
+    nodes: dict[tuple[Any, ...], Node] = {}
     made: dict[str, Any] = {}
     masks = Masks()
     waiting = [(one, index) for one in config["layers"] for index in range(max(len(one["inbound_nodes"]), 1))]
@@ -90,7 +86,8 @@ def _sequential(config: Entry) -> Sequential:
     if entries and entries[0]["class_name"] == "InputLayer":
         model.add(_input(entries.pop(0)))
     elif config.get("build_input_shape"):
-        model.add(Input(tuple(config["build_input_shape"][1:])))
+        batch, *sizes = config["build_input_shape"]
+        model.add(Input(tuple(sizes), batch))
     for entry in entries:
         model.add(_entry(entry))
     return model
@@ -105,11 +102,11 @@ def _input(entry: Entry) -> Input:
     if config["dtype"] not in DTYPES:
         raise UnsupportedError(f"{_keras_layers.described(entry)}, holds {config['dtype']}; wanted one of "
                                f"{', '.join(DTYPES)}")  # fmt: skip
-    sizes = tuple((config.get("batch_shape") or config["batch_input_shape"])[1:])
-    return Input(sizes, dtype=config["dtype"], name=config["name"])
+    batch, *sizes = config.get("batch_shape") or config["batch_input_shape"]
+    return Input(tuple(sizes), batch, config["dtype"], name=config["name"])
 
 
-def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str, int], Node], masks: Masks) -> bool:
+def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[Any, ...], Node], masks: Masks) -> bool:
     """Lays one call of a layer down, where what it reads is there; returns whether it was."""
     name = entry["name"]
     if entry["class_name"] == "InputLayer":
@@ -122,7 +119,8 @@ def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str,
     arguments, is_causal = _keras_calls.attending(entry, call) if attends else (call["args"], False)
     (mask,) = given([call["kwargs"].get("mask")])
     _keras_calls.check(entry, call, isinstance(mask, tuple))
-    reads = [*_tensors(entry, arguments)]
+    arguments = [*arguments, *_keras_calls.states(entry, call)]
+    reads = [*_tensors(entry, arguments, nodes)]
     for read in reads:
         masks.refuse(read, f"{_keras_layers.described(entry)}, reads")
     if any(read not in nodes for read in reads) or (index and (name, index - 1) not in nodes):
@@ -133,11 +131,17 @@ def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str,
         made[name] = _entry(entry)
     found = [nodes[read] for read in reads]
     if attends:
-        nodes[name, index] = made[name](*found, use_causal_mask=is_causal)
+        whole = made[name](*found, use_causal_mask=is_causal)
     elif _keras_calls.is_reverse(entry, call):
-        nodes[name, index] = _keras_calls.reversed_by(entry, made[name], found[0])
+        whole = _keras_calls.reversed_by(entry, made[name], found[0])
     else:
-        nodes[name, index] = made[name](found if len(found) > 1 else found[0])
+        whole = made[name](found if len(found) > 1 else found[0])
+    for number, one in enumerate(whole if isinstance(whole, list) else [whole]):
+        nodes[tensor_at((name, index, number))] = one
+    if len(found) > 1 and isinstance(made[name], WithStates) and masks.is_masked(found[0]) and mask is None:
+        raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with initial_state and without mask, and "
+                               "so forgets the mask of what it reads, which it keeps here; wanted mask=, or a sequence "
+                               "without one")  # fmt: skip
     if isinstance(mask, tuple) and not (isinstance(made[name], READERS) and masks.is_of(mask, found[0])):
         raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with a mask; taken is that of an "
                                "Embedding or a Masking before it, by recurrent layers, Bidirectional and "
@@ -149,24 +153,24 @@ def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[str,
     return True
 
 
-def _tensors(entry: Entry, argument: Any) -> Iterator[tuple[str, int]]:
+def _tensors(entry: Entry, argument: Any, nodes: Mapping[tuple[Any, ...], Node]) -> Iterator[tuple[Any, ...]]:
     if isinstance(argument, list):
         for one in argument:
-            yield from _tensors(entry, one)
+            yield from _tensors(entry, one, nodes)
     elif isinstance(argument, dict) and argument.get("class_name") == "__keras_tensor__":
-        layer, index, tensor = argument["config"]["keras_history"]
-        if tensor:
-            raise UnsupportedError(f"{_keras_layers.described(entry)}, reads output {tensor} of {layer!r}; wanted "
+        found = tensor_at(argument["config"]["keras_history"])
+        if found[:2] in nodes and found not in nodes:
+            raise UnsupportedError(f"{_keras_layers.described(entry)}, reads output {found[2]} of {found[0]!r}; wanted "
                                    "models of one output inside of others")  # fmt: skip
-        yield layer, index
+        yield found
     else:
         raise UnsupportedError(f"{_keras_layers.described(entry)}, reads {argument!r}; wanted what layers give alone")
 
 
-def _places(ends: Any) -> Iterator[tuple[str, int]]:
+def _places(ends: Any) -> Iterator[tuple[Any, ...]]:
     """Where a config says that inputs or outputs are."""
     if isinstance(ends, list) and len(ends) == 3 and isinstance(ends[0], str):
-        yield ends[0], ends[1]
+        yield tensor_at(ends)
     else:
         for one in ends.values() if isinstance(ends, dict) else ends:
             yield from _places(one)
@@ -210,81 +214,3 @@ def _statistics(layer: Normalization, arrays: Sequence[Any]) -> list[Any]:
         return layer.get_weights()
     factor = 1 / np.maximum(np.sqrt(arrays[1], dtype=np.float64), _LEAST)
     return [np.broadcast_to(one, layer.get_weights()[0].shape).astype(np.float32) for one in (arrays[0], factor)]
-
-
-def to_keras(model: Model, path: Any = None) -> Any:
-    """A model of Keras's of the same layers, names and weights, which is returned, and saved where a path is given.
-
-    path   the name of a file, which Keras wants to end in .keras; None: none
-
-    Needs Keras 3 with one of its backends: ImportError without. Losses and the optimizer's state do not come along.
-    Raises DTypeError for what is no model, UnsupportedError, which names the layer and what of it, for what Keras has
-    not or computes otherwise, as from_keras says of masks, and what Keras does for a path that it cannot take. The
-    model stays as it is.
-    """
-    if not isinstance(model, Model):
-        raise DTypeError(f"model is {model!r}; wanted a Model or a Sequential")
-    with _forks.held_off:
-        try:
-            import keras
-        except ImportError as error:
-            raise ImportError(
-                "to_keras needs Keras: pip install keras, and one of its backends, such as torch"
-            ) from error
-    with model._owner.reading():
-        found = _theirs(model, keras)
-        _give_theirs(model, found)
-    if path is not None:
-        found.save(path)
-    return found
-
-
-def _theirs(model: Any, keras: Any) -> Any:
-    """A layer or a model of Keras's, with initial weights."""
-    if not isinstance(model, Model):
-        return _keras_layers.theirs(model, keras)
-    if isinstance(model, Sequential):
-        entries = [_theirs(entry, keras) for entry in model.layers]
-        return keras.Sequential([keras.Input(model.input_shape[1:]), *entries], name=model.name)
-    made: dict[int, Any] = {}
-    masks = Masks()
-    tables = {id(one.inputs[1].entry) for one in model._nodes if isinstance(one.entry, TiedDense)}
-    # Keras's masks come by operations of that name, with the next numbers.
-    for _ in filter(lambda one: isinstance(one.entry, Concatenate), model._nodes):
-        keras.layers.Concatenate()
-    values: dict[Node, Any] = {one: keras.Input(one.sizes, dtype=one.dtype, name=one.name) for one in model.inputs}
-    for one in model._nodes[len(values) :]:
-        masks.add(one)
-        if isinstance(one.entry, TiedDense):
-            _keras_layers.check_tied(one.entry)
-            values[one] = made[id(one.inputs[1].entry)](values[one.inputs[0]], reverse=True)
-            continue
-        if isinstance(one.entry, Embedding) and id(one.entry) in tables:
-            made.setdefault(id(one.entry), _keras_layers.theirs(one.entry, keras, "ReversibleEmbedding"))
-        elif id(one.entry) not in made:
-            made[id(one.entry)] = _theirs(one.entry, keras)
-        reads = [values[read] for read in one.inputs]
-        if isinstance(one.entry, MultiHeadAttention):
-            values[one] = made[id(one.entry)](*reads, use_causal_mask=one.entry.use_causal_mask)
-        else:
-            values[one] = made[id(one.entry)](reads if len(reads) > 1 else reads[0])
-    ends = [values[one] for one in model.outputs]
-    outputs: Any = dict(zip(model._named_outputs, ends, strict=True)) if model._named_outputs else ends
-    inputs = [values[one] for one in model.inputs]
-    alone = len(ends) == 1 and not model._named_outputs
-    try:
-        return keras.Model(inputs if len(inputs) > 1 else inputs[0], ends[0] if alone else outputs, name=model.name)
-    except ValueError as error:
-        raise UnsupportedError(f"{model!r} has no like in Keras: {error}") from None
-
-
-def _give_theirs(model: Model, theirs: Any) -> None:
-    """Gives each of Keras's layers the arrays of the one here."""
-    for entry in model.layers:
-        if isinstance(entry, InputLayer | TiedDense):
-            continue
-        other = theirs.get_layer(entry.name)
-        if isinstance(entry, Model):
-            _give_theirs(entry, other)
-        elif not isinstance(entry, Normalization):
-            other.set_weights(entry.get_weights())

@@ -22,7 +22,7 @@ from martlet.nn._exporting import Exporting
 from martlet.nn._laying import Place
 from martlet.nn._network import Network, checked_reads
 from martlet.nn._open import Sizes
-from martlet.nn._recurrence import Recurrent
+from martlet.nn._states import WithStates
 from martlet.nn._subclasses import refuse_methods
 from martlet.nn.hashing import Hashing
 from martlet.nn.inputs import Input, InputLayer
@@ -149,7 +149,7 @@ class Model(Exporting):
     def reset_states(self) -> None:
         """Sets what stateful layers keep to zeros. Raises OrderError before the shape of the samples is known."""
         for layer in self._leaves():
-            if isinstance(layer, Recurrent):
+            if isinstance(layer, WithStates):
                 layer.reset_states()
 
     def _laid(self) -> Built:

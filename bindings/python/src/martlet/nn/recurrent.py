@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any
 
 from martlet import _arguments, _ffi_models
+from martlet._errors import UnsupportedError
 from martlet.nn import activations
-from martlet.nn._recurrence import ONLY, Recurrent
+from martlet.nn._recurrence import Recurrent
 
 
 class LSTM(Recurrent):
@@ -46,7 +47,7 @@ class LSTM(Recurrent):
 
     Weights: kernel, (features, 4 units); recurrent_kernel, (units, 4 units); bias, (4 units,): of each the gate that
     lets in, the one that forgets, what is let in, and the gate that lets out. torch has them turned, with two biases,
-    which are added up.
+    which are added up: get_weights("torch") and set_weights(weights, "torch") have them so.
     """
 
     _kind = _ffi_models.LAYER_LSTM
@@ -94,17 +95,18 @@ class LSTM(Recurrent):
 class GRU(Recurrent):
     """A unit that forgets as much as it takes in (Cho et al., 2014) over a sequence, as LSTM.
 
-    reset_after              Keras's argument: whether the gate that resets comes behind the product with the state, as
-                             torch has it; only True is served, else UnsupportedError
+    reset_after              whether the gate that resets comes behind the product with the state, as torch has it, or
+                             before it, as Cho et al. and Keras's layers of old
     others                   as LSTM's
 
     Weights: kernel, (features, 3 units); recurrent_kernel, (units, 3 units); bias, (2, 3 units), of what is read and of
-    the state: of each the gate that keeps, the one that resets, and what is new. torch has them turned, the first two
-    in the other order.
+    the state, or (3 units,) without reset_after: of each the gate that keeps, the one that resets, and what is new.
+    torch has them turned, the first two in the other order, as get_weights("torch") gives them.
     """
 
     _kind = _ffi_models.LAYER_GRU
-    _only = ONLY | {"reset_after": (True,)}
+    # torch's gates reset, keep and are new.
+    _torch_gates = (1, 0, 2)
 
     def __init__(
         self,
@@ -123,6 +125,7 @@ class GRU(Recurrent):
         return_state: bool = False,
         go_backwards: bool = False,
         stateful: bool = False,
+        reset_after: bool = True,
         name: str | None = None,
         input_shape: Any = None,
         trainable: bool = True,
@@ -135,9 +138,20 @@ class GRU(Recurrent):
             stateful, dropout, recurrent_dropout, others,
         )  # fmt: skip
         self.recurrent_activation = activations.get(recurrent_activation, f"recurrent_activation of {self}")
+        self.reset_after = _arguments.flag(reset_after, f"reset_after of {self}")
 
     def _further_fields(self) -> dict[str, Any]:
         return {"recurrent_activation": activations.NUMBERS[self.recurrent_activation]}
+
+    def _flags(self) -> int:
+        return super()._flags() | (0 if self.reset_after else _ffi_models.RESET_FIRST)
+
+    def _has_two_biases(self) -> bool:
+        return self.reset_after
+
+    def _check_torch(self) -> None:
+        if not self.reset_after:
+            raise UnsupportedError(f'{self!r} has reset_after=False, which torch has not; wanted convention="keras"')
 
 
 class SimpleRNN(Recurrent):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from martlet.nn import _conventions
 from martlet.nn.basic import Dropout
 from martlet.nn.bidirectional import Bidirectional
 from martlet.nn.modules import _tracing
@@ -16,9 +17,6 @@ from martlet.nn.modules._exporting import operation, refusal
 from martlet.nn.modules._parts import Columns, beside
 from martlet.nn.modules._reading import Reading, Value, makes
 from martlet.nn.recurrent import GRU, LSTM, SimpleRNN
-
-# torch's gates that reset, keep and are new are here those that keep, reset and are new.
-_GATES = {"gru": (1, 0, 2)}
 
 
 class States:
@@ -65,18 +63,22 @@ def _recurrent(walk: Reading, node: Any, given: dict[str, Any]) -> list[Any]:
     parts = {user.args[1]: user for user in node.users}
     ends = directions == 1 and 0 in parts and _ends_alone(parts[0], place)
     wants_all = 0 in parts and bool(parts[0].users) and not ends
+    remembers = kind == "lstm" and 2 in parts and bool(parts[2].users)
     states: list[Columns] = []
+    memories: list[Columns] = []
     for number in range(given["num_layers"]):
         is_last = number == given["num_layers"] - 1
         keeps = wants_all or not is_last
-        value = _layer(walk, node, kind, value, parameters[number * directions : (number + 1) * directions], keeps)
+        own = parameters[number * directions : (number + 1) * directions]
+        value, ended = _layer(walk, node, kind, value, own, keeps, remembers)
+        memories += [Columns(walk, one, range(one.laid[-1])) for one in ended]
         units = value.laid[-1] // directions
         for way, step in enumerate((-1, 0)[:directions]):
             states.append(Columns(walk, value, range(way * units, (way + 1) * units), step if keeps else None))
         if given["dropout"] and given["train"] and not is_last:
             value = value.through(Dropout(given["dropout"]))
     steps = End(parts[0], value, place) if ends else value if wants_all else None
-    return [steps, States(parts.get(1), states), None]
+    return [steps, States(parts.get(1), states), States(parts.get(2), memories) if memories else None]
 
 
 def _check(walk: Reading, node: Any, given: dict[str, Any], value: Value) -> None:
@@ -110,17 +112,18 @@ def _ends_alone(node: Any, place: int) -> bool:
 
 
 def _layer(
-    walk: Reading, node: Any, kind: str, value: Value, parameters: Sequence[Sequence[Any]], keeps: bool
-) -> Value:
-    """One layer, of one direction or two."""
+    walk: Reading, node: Any, kind: str, value: Value, parameters: Sequence[Sequence[Any]], keeps: bool, remembers: bool
+) -> tuple[Value, list[Value]]:
+    """What one layer gives, of one direction or two, and where remembers says so what an LSTM remembers in each."""
     units = parameters[0][1].meta["val"].shape[1]
     weights = [weight for one in parameters for weight in _weights(walk, node, kind, one)]
-    fields: dict[str, Any] = {"use_bias": len(parameters[0]) == 4, "return_sequences": keeps}
+    fields: dict[str, Any] = {"use_bias": len(parameters[0]) == 4, "return_sequences": keeps, "return_state": remembers}
     make: Any = {"lstm": LSTM, "gru": GRU}.get(kind, SimpleRNN)
     if make is SimpleRNN:
         fields["activation"] = kind.removeprefix("rnn_")
     layer = walk.layer(node, make if len(parameters) == 1 else _Both(make), weights, units=units, **fields)
-    return Value(layer(value.node), False, value.is_second and keeps)
+    whole, *states = layer(value.node) if remembers else [layer(value.node)]
+    return Value(whole, False, value.is_second and keeps), [Value(one) for one in states[1::2]]
 
 
 class _Both:
@@ -142,7 +145,7 @@ class _Both:
 def _weights(walk: Reading, node: Any, kind: str, parameters: Sequence[Any]) -> list[AnyWeight]:
     """Kernel, recurrent kernel and bias of one direction."""
     kernel, recurrent, *biases = parameters
-    gates = _GATES.get(kind)
+    gates = GRU._torch_gates if kind == "gru" else None
     found: list[AnyWeight] = [_turned(walk, node, one, gates) for one in (kernel, recurrent)]
     both = [_turned(walk, node, one, gates) for one in biases]
     if both:
@@ -150,11 +153,11 @@ def _weights(walk: Reading, node: Any, kind: str, parameters: Sequence[Any]) -> 
     return found
 
 
-def _turned(walk: Reading, node: Any, parameter: Any, gates: tuple[int, ...] | None) -> Weight | Part:
+def _turned(walk: Reading, node: Any, parameter: Any, gates: _conventions.Gates) -> Weight | Part:
     """(gates units, inputs) as (inputs, gates units), in the order of the gates here."""
     sizes = [*parameter.meta["val"].shape]
     weight = walk.weight(node, parameter, (1, 0) if len(sizes) == 2 else None)
     if gates is None:
         return weight
-    places = np.arange(int(np.prod(sizes))).reshape(len(gates), -1, *sizes[1:])[list(gates)].reshape(sizes)
-    return Part(weight.name, np.ascontiguousarray(places.T), sizes)
+    places: Any = np.arange(int(np.prod(sizes))).reshape(sizes)
+    return Part(weight.name, _conventions.turned(places, gates), sizes)
