@@ -168,7 +168,8 @@ def test_weights_of_others_change_nothing(tmp_path: Path) -> None:
 BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: nn.CSVLogger("x", separator="::"), martlet.ArgumentError, "separator is '::'; wanted one character"),
     (lambda: nn.CSVLogger(3), martlet.DTypeError, "filename is 3"),
-    (lambda: nn.TensorBoard(histogram_freq=1), martlet.UnsupportedError, "histogram_freq is 1, and numbers alone"),
+    (lambda: nn.TensorBoard(write_images=True), martlet.UnsupportedError, "write_images is True, and numbers alone"),
+    (lambda: nn.TensorBoard(histogram_freq=-1), martlet.ArgumentError, "histogram_freq is -1; wanted 0 or more"),
     (lambda: nn.TensorBoard(update_freq="step"), martlet.ArgumentError, "update_freq is 'step'"),
     (lambda: nn.TensorBoard(update_freq=0), martlet.ArgumentError, "update_freq is 0; wanted 1 or more"),
     (lambda: nn.BackupAndRestore("x", save_freq=0), martlet.ArgumentError, "save_freq is 0; wanted 1 or more"),

@@ -10,7 +10,10 @@ import time
 from itertools import count
 from typing import Any
 
+import numpy as np
+
 from martlet._errors import FileError
+from martlet.nn._matching import NDArray
 
 _numbers = count()
 
@@ -63,6 +66,20 @@ class EventFile:
     def write(self, tag: str, value: float, step: int) -> None:
         """A number under a tag."""
         summary = _text(1, _text(1, tag.encode()) + b"\x15" + struct.pack("<f", value))
+        self._record(_event(step, _text(5, summary)))
+
+    def write_histogram(self, tag: str, values: NDArray, step: int) -> None:
+        """How often numbers are in each of 30 ranges, those that are finite; of none nothing
+        (tensorflow/core/framework/summary.proto, HistogramProto)."""
+        found = values[np.isfinite(values)].astype(np.float64)
+        if not found.size:
+            return
+        counts, edges = np.histogram(found, 30)
+        measures = (found.min(), found.max(), found.size, found.sum(), np.square(found).sum())
+        histogram = b"".join(struct.pack("<Bd", field << 3 | 1, one) for field, one in enumerate(measures, 1))
+        # Each count is of what is up to its limit; of nothing up to the first.
+        histogram += _text(6, edges.astype("<f8").tobytes()) + _text(7, np.array([0, *counts], "<f8").tobytes())
+        summary = _text(1, _text(1, tag.encode()) + _text(5, histogram))
         self._record(_event(step, _text(5, summary)))
 
     def _record(self, event: bytes) -> None:

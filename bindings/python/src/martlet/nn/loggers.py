@@ -62,8 +62,10 @@ class TensorBoard(Callback):
     log_dir                  a folder, made where it is missing
     update_freq              "epoch"; "batch", or a number of batches, writes "batch_loss" and so on too, by step
     write_steps_per_second   whether there is "epoch_steps_per_second" too
+    histogram_freq           every so many epochs, from the first on, how often the numbers of each weight are in which
+                             range, "lstm/kernel/histogram" and so on; 0: never
 
-    histogram_freq, write_graph, write_images, profile_batch, embeddings_freq and embeddings_metadata are Keras's
+    write_graph, write_images, profile_batch, embeddings_freq and embeddings_metadata are Keras's
     arguments. What they ask for is not written: graphs in silence, as Keras's default asks for one; else
     UnsupportedError.
     """
@@ -81,11 +83,12 @@ class TensorBoard(Callback):
         embeddings_metadata: Any = None,
     ) -> None:
         super().__init__()
-        unserved = {"histogram_freq": histogram_freq, "write_images": write_images, "profile_batch": profile_batch,
-                    "embeddings_freq": embeddings_freq, "embeddings_metadata": embeddings_metadata}  # fmt: skip
+        unserved = {"write_images": write_images, "profile_batch": profile_batch, "embeddings_freq": embeddings_freq,
+                    "embeddings_metadata": embeddings_metadata}  # fmt: skip
         for name, value in unserved.items():
             if value:
                 raise UnsupportedError(f"{name} is {value!r}, and numbers alone are written; wanted its default")
+        self.histogram_freq = _arguments.integer(histogram_freq, "histogram_freq", 0)
         self.log_dir = os.fsdecode(_arguments.file_name(log_dir, "log_dir", "a folder"))
         self.write_graph = _arguments.flag(write_graph, "write_graph")
         self.write_steps_per_second = _arguments.flag(write_steps_per_second, "write_steps_per_second")
@@ -120,6 +123,10 @@ class TensorBoard(Callback):
         for name, value in numbers.items():
             file = self._validation if name.startswith("val_") else self._train
             file.write(f"epoch_{name.removeprefix('val_')}", value, epoch)
+        if self.histogram_freq and epoch % self.histogram_freq == 0:
+            for layer in self.model._leaves():
+                for name, weight in zip(layer.weight_names, layer.get_weights(), strict=True):
+                    self._train.write_histogram(f"{name}/histogram", weight, epoch)
         self._train.flush()
         self._validation.flush()
 
