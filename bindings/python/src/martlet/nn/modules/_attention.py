@@ -15,6 +15,7 @@ from martlet.nn.attention import MultiHeadAttention
 from martlet.nn.modules import _tracing
 from martlet.nn.modules._carrying import Part
 from martlet.nn.modules._exporting import arguments, operation, refusal
+from martlet.nn.modules._padding import Padding
 from martlet.nn.modules._reading import Reading, Value, makes
 
 _PRODUCT = "aten.scaled_dot_product_attention.default"
@@ -42,8 +43,6 @@ def _module(walk: Reading, node: Any, given: dict[str, Any]) -> list[Any]:
             raise refusal(node, f"reads {order[read.is_second]}, and takes it for {order[not read.is_second]}")
     if any(user.args[1] == 1 and user.users for user in node.users):
         raise refusal(node, "gives its weights too, which are read, and only what is attended is taken")
-    if given["hidden"] is not None:
-        raise refusal(node, "has a key_padding_mask, which is not taken")
     *inner, last = given["weights"]
     heads, features = given["heads"], last.meta["val"].shape[0]
     dim = features // heads
@@ -61,12 +60,13 @@ def _module(walk: Reading, node: Any, given: dict[str, Any]) -> list[Any]:
     if biases:
         weights.append(walk.weight(node, biases[1]))
     causal = given["causal"] or _is_causal(walk, node, given["mask"], hides=True)
-    return [_layer(walk, node, reads, weights, columns, columns, given["dropout"], causal, bool(biases)), None]
+    padding = walk.padding.get(given["hidden"])
+    return [_layer(walk, node, reads, weights, columns, columns, given["dropout"], causal, bool(biases), padding), None]
 
 
 def _layer(
     walk: Reading, node: Any, reads: Sequence[Value], weights: Any, keys: NDArray, values: NDArray, dropout: float,
-    is_causal: bool, has_bias: bool,
+    is_causal: bool, has_bias: bool, padding: Padding | None = None,
 ) -> Value:  # fmt: skip
     heads, dim = keys.shape
     query, key, value = reads
@@ -75,7 +75,9 @@ def _layer(
         use_bias=has_bias,
     )  # fmt: skip
     given = () if key.node is value.node else (key.node,)
-    return query._replace(node=layer(query.node, value.node, *given, use_causal_mask=is_causal))
+    # What hides values hides their keys too, and of the queries nothing.
+    values_seen = value.node if padding is None else padding.hide(walk, value.node)
+    return query._replace(node=layer(query.node, values_seen, *given, use_causal_mask=is_causal))
 
 
 def _rows(walk: Reading, node: Any, weight: Any, rows: NDArray) -> Part:

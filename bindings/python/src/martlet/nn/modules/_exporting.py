@@ -26,7 +26,7 @@ _TORCH = str(Path(torch.__file__).parent) + os.sep
 _MARTLET = str(Path(__file__).parents[2]) + os.sep
 _PACKING = torch.nn.utils.rnn.__file__
 _MODED = (torch.nn.modules.batchnorm._BatchNorm, torch.nn.modules.dropout._DropoutNd)
-_INPUTS = (torch.float32, torch.uint8, torch.int32, torch.int64)
+_INPUTS = (torch.float32, torch.uint8, torch.int32, torch.int64, torch.bool)
 
 
 class Exported:
@@ -134,7 +134,7 @@ def _tensors(example: Any) -> list[Any]:
         if not isinstance(one, torch.Tensor):
             raise DTypeError(f"example[{place}] is {type(one).__name__}; wanted a tensor or an array")
         if one.dtype not in _INPUTS:
-            raise DTypeError(f"example[{place}] is {one.dtype}; wanted float32, uint8, int32 or int64")
+            raise DTypeError(f"example[{place}] is {one.dtype}; wanted float32, uint8, int32, int64 or bool")
         if one.dim() < 1 or not one.numel() or one.shape[0] != found[0].shape[0]:
             raise ShapeError(f"example[{place}] has shape {tuple(one.shape)}; wanted as many samples in each, first")
     # torch takes a batch of 1 for a size that is always 1.

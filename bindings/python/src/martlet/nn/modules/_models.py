@@ -18,6 +18,7 @@ def model_of(module: Any, example: Any, name: str | None, seed: int | None, take
     from martlet.nn.modules import (  # noqa: F401 - which say what they make
         _attention,
         _modes,
+        _padding,
         _parts,
         _plain,
         _pools,
@@ -30,6 +31,7 @@ def model_of(module: Any, example: Any, name: str | None, seed: int | None, take
     reading = Reading(exported)
     inputs = _inputs(exported, reading)
     _attention.find(reading)
+    _padding.find(reading)
     for node in exported.nodes:  # whose own names say more than those of what they are made of
         if node.op == "call_function" and (why := reason(operation(node))):
             raise refusal(node, f"is not taken{why}")

@@ -126,6 +126,8 @@ class Reading:
         self.taken: set[Any] = set()
         # Attention between linear layers, by the last of these.
         self.attended: dict[Any, Any] = {}
+        # What hides padding, by the operation, or input, that gives the mask.
+        self.padding: dict[Any, Any] = {}
         self._constants: set[Any] = set()
         self._find_constants()
 

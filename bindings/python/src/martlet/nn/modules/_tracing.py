@@ -51,10 +51,11 @@ def run(node: Any, known: dict[Any, Any]) -> Any:
     return found
 
 
-def numbers(exported: Exported, node: Any, has_parameters: bool = False) -> Any:
-    """The numbers of what depends on no input. Raises ElsewhereError for what does, or on parameters."""
-    names = exported.names
-    known = {one: exported.lifted[one.name] for one in exported.nodes if one.name in exported.lifted}
+def numbers(exported: Exported, node: Any, has_parameters: bool = False, known: dict[Any, Any] | None = None) -> Any:
+    """The numbers of what depends on no input but those known. Raises ElsewhereError for what does, or on
+    parameters."""
+    names, known = exported.names, dict(known or {})
+    known |= {one: exported.lifted[one.name] for one in exported.nodes if one.name in exported.lifted}
     for one in exported.nodes:
         name = names.get(one.name)
         if name in exported.buffers:
