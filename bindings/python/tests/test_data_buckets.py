@@ -92,3 +92,25 @@ def test_a_model_learns_from_them() -> None:
 def test_what_cannot_be(given: Any, options: dict[str, Any], error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
         Buckets(given, **options)
+
+
+def test_lengths_beside_the_sequences() -> None:
+    """A batch's are what SequenceMask takes: a model trains and predicts as on each sequence by itself."""
+    x = [RNG.standard_normal((steps, 3)).astype(np.float32) for steps in (4, 0, 2, 7, 7, 1, 3)]
+    y = np.arange(7, dtype=np.float32)[:, None]
+    for (ids, lengths), numbers in Buckets(x, y, 3, seed=1, lengths=True):
+        assert ids.shape[1] == max(lengths) and [len(x[int(one)]) for one in numbers[:, 0]] == [*lengths]
+    inputs, steps = nn.Input((None, 3)), nn.Input((1,))
+    model = nn.Model([inputs, steps], nn.Dense(1)(nn.GRU(4)(nn.SequenceMask()(inputs, steps))), seed=2)
+    model.compile("sgd", "mse")
+    model.fit(Buckets(x, y, 3, lengths=True), epochs=2, verbose=0)
+    order = np.argsort([len(one) for one in x], kind="stable")
+    wanted = [
+        model.predict([x[place][None] if len(x[place]) else np.ones((1, 1, 3)), [len(x[place])]]) for place in order
+    ]
+    buckets = Buckets(x, None, 3, shuffle=False, lengths=True)
+    np.testing.assert_array_equal(model.predict(buckets), np.concatenate(wanted))
+    buckets = Buckets(x, y, 3, shuffle=False, lengths=True)
+    np.testing.assert_array_equal(model.predict(buckets), np.concatenate(wanted))
+    with pytest.raises(martlet.ArgumentError, match="lengths is True, and padding is 'pre'"):
+        Buckets(x, lengths=True, padding="pre")

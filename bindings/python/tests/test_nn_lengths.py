@@ -209,6 +209,11 @@ def test_a_model_within_another() -> None:
 REFUSED: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: nn.SequenceMask()(nn.Input((7, 3))), martlet.ArgumentError, "called without lengths"),
     (
+        lambda: nn.Sequential([nn.Input((7, 3)), nn.SequenceMask(name="hides"), nn.LSTM(3)]),
+        martlet.ArgumentError,
+        "layer 'hides' reads 1 nodes; wanted a sequence and lengths",
+    ),
+    (
         lambda: nn.SequenceMask(name="hides")(nn.Input((7, 3)), nn.Input((7,))),
         martlet.ShapeError,
         r"\"hides\".* is \(7\); expected \(1\), how many steps",

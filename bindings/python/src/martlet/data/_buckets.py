@@ -26,6 +26,8 @@ class Buckets:
     seed         of the orders, 0 to 2^64 - 1; None: a random one, which .seed tells
     padding      "post": short sequences end in padding, as masks of the library read fastest; "pre": they begin with it
     value        what is padded with; 0 is what mask_zero and Masking() hide
+    lengths      whether a batch's x is a list of the sequences and how many steps each has, (samples,), as SequenceMask
+                 takes them: of padding "post"
 
     A batch is (samples, steps) or (samples, steps, features), of the sequences' element type, with as many steps as its
     longest sequence has, 1 at least. epoch is the number of the next iteration's epoch, 0 at first, and samples is how
@@ -45,6 +47,7 @@ class Buckets:
         *,
         padding: str = "post",
         value: float = 0.0,
+        lengths: bool = False,
     ) -> None:
         self._x = _sequences(x)
         self._y = None if y is None else _samples.filled(_samples.any_array(y, "y"), "y")
@@ -57,6 +60,11 @@ class Buckets:
         if padding not in ("post", "pre"):
             raise ArgumentError(f"padding is {padding!r}; wanted 'post' or 'pre'")
         self.padding, self.value = padding, _arguments.real(value, "value")
+        self.lengths = _arguments.flag(lengths, "lengths")
+        if self.lengths and padding == "pre":
+            raise ArgumentError(
+                "lengths is True, and padding is 'pre'; wanted 'post': lengths count from the first step"
+            )
         with np.errstate(over="ignore", invalid="ignore"):
             if self._x[0].dtype.kind != "f" and np.array(value).astype(self._x[0].dtype) != value:
                 raise ArgumentError(f"value is {value!r}; wanted a number of x's type, {self._x[0].dtype}")
@@ -76,7 +84,9 @@ class Buckets:
 
         def fetch(batch: int) -> Any:
             chosen = rows[batches[batch] * self.batch_size :][: self.batch_size]
-            x = self._padded([self._x[row] for row in chosen])
+            x: Any = self._padded([self._x[row] for row in chosen])
+            if self.lengths:
+                x = [x, lengths[chosen]]
             return x if self._y is None else (x, self._y[chosen])
 
         return Epoch(fetch, len(self), 0)

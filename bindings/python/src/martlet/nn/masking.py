@@ -68,6 +68,9 @@ class SequenceMask(Layer):
         return self._called_with(nodes if lengths is None else [*nodes, _said(self, lengths, "lengths")])
 
     def _lay(self, graph: Graph, name: str) -> int:
+        if len(graph.places) != 2:
+            raise ArgumentError(f"layer {name!r} reads {len(graph.places)} nodes; wanted a sequence and lengths, as "
+                                "layer(x, lengths) in a Model(inputs, outputs) does")  # fmt: skip
         return _laid(graph, name, flags=_ffi_models.LENGTHS)
 
 
