@@ -32,8 +32,8 @@ class Exporting(Stepping):
 
         path          a file's name, taken as it is; whole at any moment, as save's
         input_types   what an input holds: "float32", "uint8", "int32" or "int64"; of several inputs a list or a dict
-                      by their names. None: what its Input says, and of a Sequential "float32"; where an Embedding
-                      reads it, "float32" is "int64"
+                      by their names, or "bool" for a mask. None: what its Input says, and of a Sequential "float32";
+                      where whole numbers are read of it, "float32" is "int64"
 
         Predictions are predict's but for rounding. NaN: onnxruntime's pools of largest elements pass over it. Rows of
         a table that there are not, which predict refuses: from -1 down ONNX counts from the end, others are errors.
