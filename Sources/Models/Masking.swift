@@ -143,7 +143,10 @@ extension Model {
             guard let step = graph.values[value].maker, graph.steps[step].operation is MaskMaking else { return nil }
             return nodes.firstIndex { $0.operations.contains(step) }
         }
-        let read = node.operations.lazy.flatMap { self.graph.steps[$0].inputs }.compactMap(maker).first
+        var read: Int?
+        for step in node.operations {
+            for value in graph.steps[step].inputs where read == nil { read = maker(value) }
+        }
         return (read, node.mask.flatMap(maker))
     }
 
