@@ -88,7 +88,10 @@ REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
     "steps behind others": (lambda x, given: K.LSTM(3)(K.Concatenate(axis=1)([x, x])), "reads the mask"),
     "read": (lambda x, given: K.Dense(2)(keras.ops.not_equal(given, 0)), "'dense', a Dense, reads the mask"),
     "given": (lambda x, given: keras.ops.not_equal(given, 0), "the model gives the mask 'not_equal"),
-    "another layer's": (lambda x, given: K.LSTM(2)(K.BatchNormalization()(x)), "a BatchNormalization, is called with"),
+    "another layer's": (
+        lambda x, given: K.LSTM(2)(K.BatchNormalization(name="norm")(x)),
+        '"norm" reads a sequence with',
+    ),
     "hidden steps of attention": (
         lambda x, given: K.GlobalMaxPooling1D()(K.Add()([x, K.MultiHeadAttention(2, 3)(x, x)])),
         "reads all steps of what attention or Multiply gives",
@@ -137,3 +140,11 @@ def test_layers_keep_their_names_beside_those_of_masks() -> None:
     x[1, 3:] = 0
     alike(np.asarray(theirs(x, training=False)), model.predict(x))
     assert {"concatenate", "concatenate_1"} <= {layer.name for layer in theirs.layers}
+
+
+def test_masks_by_an_input_do_not_go_there() -> None:
+    inputs, said, lengths = nn.Input((7, 3)), nn.Input((7,), dtype="bool"), nn.Input((1,), dtype="int32")
+    for layer, read in ((nn.Masking(name="hides"), said), (nn.SequenceMask(name="hides"), lengths)):
+        model = nn.Model([inputs, read], nn.LSTM(3)(layer(inputs, read)))
+        with pytest.raises(UnsupportedError, match="'hides'> hides steps by an input"):
+            nn.to_keras(model)

@@ -50,6 +50,9 @@ class Masks:
         """Says what becomes of the masks of what a node reads. Raises UnsupportedError where numbers of hidden steps,
         which differ, are read as others are."""
         entry, reads = node.entry, node.inputs
+        if isinstance(entry, (layers.Masking, layers.SequenceMask)) and len(reads) > 1:
+            raise UnsupportedError(f"{entry!r} hides steps by an input, as no layer of Keras does; wanted a Masking "
+                                   "by what steps hold, or an Embedding's mask_zero")  # fmt: skip
         known = [self._of.get(read) for read in reads]
         found: Mask | None = None
         hands_on = isinstance(entry, (*_HAND_ON, Merging)) and not isinstance(entry, Softmax)
