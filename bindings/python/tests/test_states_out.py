@@ -27,12 +27,14 @@ def both(kind: str) -> Callable[[Any, Any], Any]:
     """Read both ways, with states between layers, into outputs, and from an input."""
 
     def build(library: Any, model: Any) -> Any:
-        read, first = library.Input((9, 3), name="read"), library.Input((5,), name="first")
+        read = library.Input((9, 3), name="read")
+        first, second = library.Input((5,), name="first"), library.Input((5,), name="second")
         layer = library.Bidirectional(made(library, kind, 5, return_sequences=True, return_state=True), name="both")
-        steps, *states = layer(read, initial_state=[first] * (2 * STATES[kind]))
+        begun = [first, *[second] * (2 * STATES[kind] - 1)]
+        steps, *states = layer(read, initial_state=begun)
         last = made(library, kind, 5, go_backwards=True, return_state=True, name="last")
         ended, *others = last(steps, initial_state=states[: STATES[kind]])
-        return model([read, first], [library.Dense(2)(ended), steps, states[-1], others[-1]])
+        return model([read, first, second], [library.Dense(2)(ended), steps, states[-1], others[-1]])
 
     return build
 

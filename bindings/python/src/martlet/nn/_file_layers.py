@@ -219,6 +219,12 @@ def _ends(line: Line) -> Any:
     return ("valid", "same", tuple(line["pads"][:2]))[line["padding"]]
 
 
+def _cropping1d(line: Line, data_format: str) -> Layer:
+    if line["units"]:
+        raise ValueError("it takes the last steps, as many as are said, which no class does")
+    return sequences.Cropping1D(line["pads"][:2])
+
+
 def _pool1d(kind: type[sequences.Pool1D]) -> Any:
     def made(line: Line, data_format: str) -> Layer:
         if line["flags"] & _ffi_models.COUNT_PADDING:
@@ -274,7 +280,7 @@ MAKERS: dict[int, Any] = {
         masking.SequenceMask() if line["flags"] & _ffi_models.LENGTHS else masking.Masking(line["offset"])
     ),
     _ffi_models.LAYER_CONV1D: _conv1d,
-    _ffi_models.LAYER_CROPPING1D: lambda line, data_format: sequences.Cropping1D(line["pads"][:2]),
+    _ffi_models.LAYER_CROPPING1D: _cropping1d,
     _ffi_models.LAYER_MAX_POOL1D: _pool1d(sequences.MaxPooling1D),
     _ffi_models.LAYER_AVERAGE_POOL1D: _pool1d(sequences.AveragePooling1D),
     _ffi_models.LAYER_GLOBAL_AVERAGE_POOL1D: lambda line, data_format: sequences.GlobalAveragePooling1D(_formats.LAST),
