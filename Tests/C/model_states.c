@@ -227,6 +227,34 @@ static void states_have_no_mask(void) {
     }
 }
 
+/* The last states of a sequence of any length, by how many they are and how many are behind them. */
+static void states_from_the_end(void) {
+    static float found[(STEPS + 4) * UNITS];
+    const martlet_layer layer = cell(MARTLET_LAYER_LSTM, MARTLET_RETURN_SEQUENCES | MARTLET_RETURN_STATE);
+    for (int count = 1; count <= 2; count++) {
+        for (int behind = 0; behind + count <= 2; behind++) {
+            martlet_model *model = begin(STEPS);
+            martlet_layer crop = network_layer(MARTLET_LAYER_CROPPING1D, count, MARTLET_ACTIVATION_LINEAR);
+            int32_t nodes[2];
+            crop.pads[1] = behind;
+            CHECK_OK(martlet_model_add(model, &layer, NULL, 0, &nodes[0]));
+            CHECK_OK(martlet_model_add(model, &crop, NULL, 0, &nodes[1]));
+            crop.pads[0] = STEPS + 1 - behind, crop.units = 2;
+            CHECK_STATUS(martlet_model_add(model, &crop, nodes, 1, NULL), MARTLET_ERROR_SHAPE);
+            CHECK_OK(martlet_model_outputs_set(model, nodes, 2));
+            for (int64_t steps = STEPS; steps > 0; steps -= 7) {
+                const martlet_array x = check_array(samples, steps * FEATURES, MARTLET_FP32);
+                const int64_t rows = steps + 2, all = (rows + count) * UNITS;
+                CHECK_OK(martlet_model_sizes_set(model, (const int64_t[]){steps, FEATURES}, 2));
+                CHECK_OK(martlet_model_predict(model, found, all, &x, NULL));
+                const float *part = found + rows * UNITS, *same = part - (behind + count) * UNITS;
+                CHECK(memcmp(part, same, (size_t)(count * UNITS) * sizeof *part) == 0);
+            }
+            CHECK_OK(martlet_model_destroy(model));
+        }
+    }
+}
+
 int main(void) {
     check_fill(samples, LENGTH(samples), 1);
     for (int32_t threads = 1; threads <= 2; threads++) {
@@ -238,5 +266,6 @@ int main(void) {
     }
     one_at_a_time();
     states_have_no_mask();
+    states_from_the_end();
     return check_end();
 }
