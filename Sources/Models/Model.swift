@@ -1,5 +1,5 @@
-// A model: a graph of nodes, how it is put together, and what comes in and out. Its parameters are in ModelParameters.swift,
-// how it trains in Trainer.swift and Fitting.swift, where a batch's numbers lie in Plan.swift, files in ModelFile.swift.
+// A model: a graph of nodes, and how it is put together. What comes in and out is in ModelEnds.swift, its parameters in
+// ModelParameters.swift, how it trains in Trainer.swift and Fitting.swift, where a batch's numbers lie in Plan.swift, files in ModelFile.swift.
 import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
@@ -82,12 +82,7 @@ public final class Model {
     func add(
         _ layer: Layer, inputs: [Int]?, prefix: String, again first: Int? = nil
     ) throws(MartletError) -> Int {
-        guard built == nil else {
-            throw MartletError(.order, "the model's parameters have been made; expected layers to be added before")
-        }
-        guard nodes.count < Model.mostNodes else {
-            throw MartletError(.argument, "the model has \(nodes.count) nodes; expected \(Model.mostNodes) at most")
-        }
+        try checkGrowing()
         try layer.check(prefix)
         // Where a call has failed there may be some already, of fewer layers.
         workspaces.removeAll()
@@ -95,19 +90,9 @@ public final class Model {
         let place = prefix == "layer." ? "" : prefix
         if let first { try checkOwner(first, of: layer, place) }
         if layer.kind == .input { return try addInput(layer, inputs: inputs ?? [], prefix) }
-        let last = nodes.count - 1
-        let inputs = inputs ?? [last]
+        let inputs = inputs ?? [nodes.count - 1]
         let table = try tableStep(of: layer, prefix)
-        for (number, node) in inputs.enumerated() where node < 0 || node > last {
-            throw MartletError(
-                .argument, "\(place)inputs[\(number)] is \(node); expected 0 ... \(last), a node of the model")
-        }
-        guard layer.kind.inputCounts.contains(inputs.count) else {
-            let range = layer.kind.inputCounts
-            let wanted = range.count == 1 ? "\(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
-            throw MartletError(
-                .argument, "\(place)inputs has \(inputs.count) nodes; expected \(wanted), as \(layer.kind.name) reads")
-        }
+        try check(inputs, of: layer, place)
         let name = try freeName(for: layer, prefix, isAgain: first != nil)
         let text = try OwnedText(name)
         let numbers = try Node.numbers(inputs)
@@ -132,18 +117,9 @@ public final class Model {
         let start = graph.steps.count
         if let making { masks.given = graph.append(making, reading: said, isFrozen: true) }
         if layer.kind == .masking { masks.read = masks.given }
-        var read = own
-        if let mask = masks.read { read.append(mask) }
         // The operations of the layer's own node that these are once more, behind what makes its mask.
-        let steps = first.map { nodes[$0].operations.lowerBound + (making == nil ? 0 : 1) }
-        for (place, operation) in operations.enumerated() {
-            let table = place == 0 ? table : nil
-            let isFrozen = table.map { graph.steps[$0].isFrozen } ?? layer.flags.contains(.frozen)
-            read = [
-                graph.append(
-                    operation, reading: read, isFrozen: isFrozen, first: table ?? steps.map { $0 + place })
-            ]
-        }
+        let again = first.map { nodes[$0].operations.lowerBound + (making == nil ? 0 : 1) }
+        let value = lay(operations, of: layer, reading: own + (masks.read.map { [$0] } ?? []), table, again)
         if let table = operations.first as? Embedding {
             take(Table(rows: table.rows, what: "a row of", layer: name), of: values[0])
         } else if let table = making?.table(name) {
@@ -152,8 +128,50 @@ public final class Model {
         return append(
             Node(
                 name: text, layer: layer, inputs: inputs, numbers, output: operations.last?.output ?? shapes[0],
-                value: read[0], mask: masks.given,
-                operations: start..<graph.steps.count, first: first))
+                value: value, mask: masks.given, operations: start..<graph.steps.count, first: first))
+    }
+
+    /// Lays a layer's operations one behind another; returns what the last one gives.
+    ///
+    /// - Parameters:
+    ///   - table: the operation whose array the first one reads; nil: its own.
+    ///   - again: the operation that the first one is once more; nil: none.
+    private func lay(
+        _ operations: [Operation], of layer: Layer, reading values: [Int], _ table: Int?, _ again: Int?
+    ) -> Int {
+        var read = values
+        for (place, operation) in operations.enumerated() {
+            let table = place == 0 ? table : nil
+            let isFrozen = table.map { graph.steps[$0].isFrozen } ?? layer.flags.contains(.frozen)
+            let first = table ?? again.map { $0 + place }
+            read = [graph.append(operation, reading: read, isFrozen: isFrozen, first: first)]
+        }
+        return read[0]
+    }
+
+    /// Throws where no further node can be added.
+    private func checkGrowing() throws(MartletError) {
+        guard built == nil else {
+            throw MartletError(.order, "the model's parameters have been made; expected layers to be added before")
+        }
+        guard nodes.count < Model.mostNodes else {
+            throw MartletError(.argument, "the model has \(nodes.count) nodes; expected \(Model.mostNodes) at most")
+        }
+    }
+
+    /// Throws where a layer reads what is no node, or too few or many.
+    private func check(_ inputs: [Int], of layer: Layer, _ place: String) throws(MartletError) {
+        for (number, node) in inputs.enumerated() where !nodes.indices.contains(node) {
+            throw MartletError(
+                .argument,
+                "\(place)inputs[\(number)] is \(node); expected 0 ... \(nodes.count - 1), a node of the model")
+        }
+        guard layer.kind.inputCounts.contains(inputs.count) else {
+            let range = layer.kind.inputCounts
+            let wanted = range.count == 1 ? "\(range.lowerBound)" : "\(range.lowerBound) to \(range.upperBound)"
+            throw MartletError(
+                .argument, "\(place)inputs has \(inputs.count) nodes; expected \(wanted), as \(layer.kind.name) reads")
+        }
     }
 
     private func addInput(_ layer: Layer, inputs: [Int], _ prefix: String) throws(MartletError) -> Int {
@@ -285,44 +303,6 @@ public final class Model {
         (graph, tables) = (other.graph, other.tables)
     }
 
-    // MARK: - What comes in and out
-
-    /// The shape of a sample of the first input, and of what the model's first output gives for one of each.
-    public var input: Shape { nodes[0].output }
-    public var output: Shape { outputShape(0) }
-
-    public var outputCount: Int { outputNodes.count }
-    public func outputShape(_ number: Int) -> Shape { nodes[outputNodes[number]].output }
-    /// Elements of a sample of all outputs.
-    var outputElementCount: Int { (0..<outputCount).reduce(0) { $0 + outputShape($1).elementCount } }
-
-    public var inputCount: Int { graph.inputs.count }
-    public func inputShape(_ number: Int) -> Shape { graph.values[graph.inputs[number]].shape }
-
     /// The table that an input names rows of; nil where it holds numbers.
     func table(ofInput number: Int) -> Table? { tables[number] }
-
-    /// The activation that an output has: that of the last layer which does more than to move elements, drop some, or
-    /// pool them, none of which makes probabilities anything else.
-    func lastActivation(_ number: Int) -> Activation {
-        var node = nodes[outputNodes[number]]
-        while true {
-            let kind = node.layer.kind
-            if kind.keepsProbabilities || (kind == .activation && node.layer.activation == .linear) {
-                node = nodes[node.inputs[0]]
-            } else {
-                return kind.hasActivation ? node.layer.activation : .linear
-            }
-        }
-    }
-
-    /// Throws `.order` where there is no layer, or the last node is none.
-    func checkLayers() throws(MartletError) {
-        guard nodes.count > 1 else {
-            throw MartletError(.order, "the model has no layer; expected one to be added before")
-        }
-        guard outputNodes.allSatisfy({ nodes[$0].layer.kind != .input }) else {
-            throw MartletError(.order, "the model's last node is an input; expected a layer, which gives the output")
-        }
-    }
 }
