@@ -53,6 +53,19 @@ class Encoder(nn.Module):
         return self.last(self.encoder(self.table(ids), src_key_padding_mask=ids == 0).mean(1))
 
 
+class Products(nn.Module):
+    """scaled_dot_product_attention under a mask of what is seen."""
+
+    def __init__(self, seen: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.inner, self.last, self.seen = nn.Linear(8, 24), nn.Linear(8, 8), seen
+
+    def forward(self, x: Any, says: Any) -> Any:
+        parts = [one.unflatten(2, (2, 4)).transpose(1, 2) for one in self.inner(x).chunk(3, 2)]
+        found = nn.functional.scaled_dot_product_attention(*parts, attn_mask=self.seen(says)[:, None, None, :])
+        return self.last(found.transpose(1, 2).flatten(2))
+
+
 class Decoder(nn.Module):
     """Of a sequence that reads another one, each with padding."""
 
@@ -121,6 +134,19 @@ def test_an_encoder_over_words(norm_first: bool) -> None:
         np.testing.assert_allclose(one.detach(), wanted.detach(), rtol=2e-4, atol=2e-5)
 
 
+@pytest.mark.parametrize("way", ["bools", "ones", "lengths"])
+def test_products_under_masks_of_what_is_seen(way: str) -> None:
+    hidden, says = WAYS[way]
+    agree(Products(lambda says: ~hidden(says)), X, says)
+
+
+def test_masks_of_places_are_not_taken() -> None:
+    with pytest.raises(
+        martlet.UnsupportedError, match=r"has an attn_mask that depends on samples.*attn_mask=self.seen"
+    ):
+        from_torch(Products(lambda says: says > 2), (X, HOLES))
+
+
 def test_a_decoder_over_another_sequence() -> None:
     other = torch.randn(SAMPLES, 4, 8, generator=torch.Generator().manual_seed(4))
     agree(Decoder(), X, other, HOLES == 1, torch.arange(4) >= LENGTHS[:, None].clamp(max=4))
@@ -150,5 +176,7 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], Any]] = {
 @pytest.mark.parametrize("way", REFUSED)
 def test_what_is_not_taken_is_named_with_its_line(way: str) -> None:
     hidden, says = REFUSED[way]
-    with pytest.raises(martlet.UnsupportedError, match=r"key_padding_mask (that|of) .*line \d+, 'found, _ ="):
+    with pytest.raises(
+        martlet.UnsupportedError, match=r"has a key_padding_mask that depends on samples.*line \d+, 'found, _ ="
+    ):
         from_torch(Padded(hidden), (X, says))

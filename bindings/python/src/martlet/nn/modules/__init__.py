@@ -32,13 +32,14 @@ def from_torch(module: Any, example: Any, *, name: str | None = None, seed: int 
     last, or the states behind it. An LSTM's and an RNN's two biases are one here, their sum: where the model is trained
     otherwise than by martlet.torch.train it moves half as far as both in torch. nn.MultiheadAttention is a
     MultiHeadAttention, as is scaled_dot_product_attention between linear layers, with no mask or the one that hides
-    what comes later; its key_padding_mask, and so an encoder's src_key_padding_mask, may be an input of bools, what
-    ids == 0 and the like give of an input of whole numbers, and torch.arange(steps) >= lengths[:, None], in which an
-    input says how many steps are seen. A sample of padding alone, of which torch makes NaN, has zeros for what is
-    attended. A linear layer whose weight is the table of an embedding before it is a TiedDense of that: one weight,
-    which to_torch writes once. What is added to each sample alike, a row for each step, is a PositionEmbedding of the
-    example's steps; of parameters with more rows the others stay. One step, and a part of the features, is picked by a
-    Dense of ones and zeros that is not trained.
+    what comes later; its key_padding_mask, and so an encoder's src_key_padding_mask, or the opposite as an attn_mask
+    of scaled_dot_product_attention, (samples, 1, 1, steps), may be an input of bools, what ids == 0 and the like give
+    of an input of whole numbers, and torch.arange(steps) >= lengths[:, None], in which an input says how many steps
+    are seen. A sample of padding alone, of which torch makes NaN, has zeros for what is attended. A linear layer whose
+    weight is the table of an embedding before it is a TiedDense of that: one weight, which to_torch writes once. What
+    is added to each sample alike, a row for each step, is a PositionEmbedding of the example's steps; of parameters
+    with more rows the others stay. One step, and a part of the features, is picked by a Dense of ones and zeros that is
+    not trained.
 
     A module that returns its loss, such as cross_entropy, of what it computes and of an input with targets, alone or
     behind its scores, becomes a model of what it computes, without that input; model.module_loss is the loss for

@@ -15,7 +15,7 @@ from martlet.nn.attention import MultiHeadAttention
 from martlet.nn.modules import _tracing
 from martlet.nn.modules._carrying import Part
 from martlet.nn.modules._exporting import arguments, operation, refusal
-from martlet.nn.modules._padding import Padding
+from martlet.nn.modules._padding import Padding, of_mask
 from martlet.nn.modules._reading import Reading, Value, makes
 
 _PRODUCT = "aten.scaled_dot_product_attention.default"
@@ -31,6 +31,7 @@ class Attended(NamedTuple):
     columns: tuple[NDArray, NDArray, NDArray, NDArray]
     dropout: float
     is_causal: bool
+    padding: Padding | None
 
 
 @makes("martlet.attention.default", any_order=True)
@@ -148,8 +149,12 @@ def _found(walk: Reading, node: Any) -> Attended:
         if not set(linear.users) <= between:
             raise refusal(node, "reads what a linear layer gives, and so do others, which is not taken")
     walk.taken |= between | {linear for linear, _ in sides}
-    causal = given["is_causal"] or _is_causal(walk, node, given["attn_mask"], hides=False)
-    return Attended(node, linears, (*(one for _, one in sides), columns), given["dropout_p"], causal)  # type: ignore[arg-type]
+    mask, padding = given["attn_mask"], None
+    if mask is not None and not walk.is_constant(mask):
+        mask, padding = None, of_mask(walk, node, mask, shows=True)
+    causal = given["is_causal"] or _is_causal(walk, node, mask, hides=False)
+    of_sides = (*(one for _, one in sides), columns)
+    return Attended(node, linears, of_sides, given["dropout_p"], causal, padding)  # type: ignore[arg-type]
 
 
 _WANTED = ("is taken where a linear layer gives each of query, key and value, split into heads, and one reads its "
@@ -232,4 +237,6 @@ def attended(walk: Reading, node: Any) -> Value:
     if last["bias"] is not None:
         weights.append(walk.weight(node, last["bias"]))
     keys, values = found.columns[1:3]
-    return _layer(walk, node, reads, weights, keys, values, found.dropout, found.is_causal, True in biased)
+    return _layer(
+        walk, node, reads, weights, keys, values, found.dropout, found.is_causal, True in biased, found.padding
+    )

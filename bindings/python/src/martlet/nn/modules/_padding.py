@@ -15,7 +15,7 @@ from martlet.nn.node import Node
 
 _WHOLE = (torch.uint8, torch.int32, torch.int64)
 _WANTED = (
-    "has a key_padding_mask that is taken where an input of bools is it, or its opposite, where an input of whole "
+    "that depends on samples, which is taken where an input of bools is it, or its opposite, where an input of whole "
     "numbers is compared with one, ids == 0, or where steps are counted, torch.arange(steps) >= lengths[:, None]"
 )
 
@@ -38,40 +38,68 @@ def find(walk: Reading) -> None:
         if node.op == "call_function" and operation(node) == "martlet.attention.default":
             mask = node.args[6]
             if mask is not None and mask not in walk.padding:
-                found, between = _found(walk, node, mask)
-                walk.padding[mask] = found
-                walk.taken |= between
+                walk.padding[mask] = of_mask(walk, node, mask)
 
 
-def _found(walk: Reading, node: Any, mask: Any) -> tuple[Padding, set[Any]]:
+def of_mask(walk: Reading, node: Any, mask: Any, shows: bool = False) -> Padding:
+    """What says a mask, of (samples, keys) or (samples, 1, 1, keys); what it is made of is taken then. shows: of bools
+    True is seen."""
     reads, between = _behind(walk, mask)
-    if len(reads) != 1 or len(_tracing.sizes(mask)) != 2:
-        raise refusal(node, _WANTED)
-    (read,) = reads
-    kind, shape, wanted = read.meta["val"].dtype, _tracing.sizes(read), _tracing.sizes(mask)
+    sizes = _tracing.sizes(mask)
+    if len(reads) == 1 and len(sizes) in (2, 4) and sizes[1:-1] in ([], [1, 1]):
+        found = _found(walk, _Mask(mask, reads.pop(), shows), between)
+        if found is not None:
+            walk.taken |= between
+            return found
+    raise refusal(node, f"has {'an attn_mask' if shows else 'a key_padding_mask'} {_WANTED}")
+
+
+class _Mask(NamedTuple):
+    """Of an operation, by an input."""
+
+    mask: Any
+    read: Any
+    shows: bool
+
+    def hidden(self, walk: Reading, given: Any) -> Any:
+        """What is hidden where the input is given so, (samples, keys); nothing where there are other numbers than 0 and
+        -inf, or parameters are read."""
+        try:
+            found = _tracing.numbers(walk.exported, self.mask, known={self.read: given.clone()})
+        except _tracing.ElsewhereError:
+            return torch.zeros(0)
+        found = found.reshape(len(found), -1)
+        if found.dtype == torch.bool:
+            return ~found if self.shows else found
+        return found == -torch.inf if ((found == -torch.inf) | (found == 0)).all() else torch.zeros(0)
+
+
+def _found(walk: Reading, mask: _Mask, between: set[Any]) -> Padding | None:
+    read, sizes = mask.read, _tracing.sizes(mask.mask)
+    kind, shape, wanted = read.meta["val"].dtype, _tracing.sizes(read), [sizes[0], sizes[-1]]
     draw = torch.Generator().manual_seed(1)
     if shape == wanted and kind == torch.bool:
         given = torch.rand(shape, generator=draw) < 0.5
         for number in (1, 0):
-            if _hidden(walk, node, mask, read, given).equal(given == bool(number)):
-                return Padding(read, number), between
+            if mask.hidden(walk, given).equal(given == bool(number)):
+                return Padding(read, number)
     elif shape == wanted and kind in _WHOLE:
-        numbers = _numbers(between)
+        numbers = {one for one in _numbers(between) if one < min(torch.iinfo(kind).max, 2**31) - 2}
         near = torch.tensor(sorted({max(one + step, 0) for one in numbers for step in range(-2, 3)}), dtype=kind)
         places = torch.arange(torch.Size(shape).numel()).reshape(shape)
         all_ids = [near[(places + first) % len(near)] for first in range(len(near))]
-        found = [_hidden(walk, node, mask, read, ids) for ids in all_ids]
+        found = [mask.hidden(walk, ids) for ids in all_ids]
         for number in sorted(numbers):
             if all(one.equal(ids == number) for one, ids in zip(found, all_ids, strict=True)):
-                return Padding(read, number), between
+                return Padding(read, number)
     elif shape in (wanted[:1], [*wanted[:1], 1]) and kind in _WHOLE:
         steps = wanted[1]
         places = torch.arange(steps)
         tried = [torch.full(shape, length, dtype=kind) for length in range(steps + 1)]
         tried.append(torch.randint(0, steps + 1, shape, generator=draw, dtype=kind))
-        if all(_hidden(walk, node, mask, read, one).equal(places >= one.reshape(-1, 1)) for one in tried):
-            return Padding(read, None), between
-    raise refusal(node, _WANTED)
+        if all(mask.hidden(walk, one).equal(places >= one.reshape(-1, 1)) for one in tried):
+            return Padding(read, None)
+    return None
 
 
 def _behind(walk: Reading, mask: Any) -> tuple[set[Any], set[Any]]:
@@ -95,16 +123,3 @@ def _numbers(between: set[Any]) -> set[int]:
     """Whole numbers that operations are called with."""
     given = [one for node in between for one in (*node.args, *node.kwargs.values())]
     return {one for one in given if isinstance(one, int) and not isinstance(one, bool) and one >= 0}
-
-
-def _hidden(walk: Reading, node: Any, mask: Any, read: Any, given: Any) -> Any:
-    """What a mask hides where an input is given so. Raises for what depends on parameters, and other numbers."""
-    try:
-        found = _tracing.numbers(walk.exported, mask, known={read: given})
-    except _tracing.ElsewhereError:
-        raise refusal(node, _WANTED) from None
-    if found.dtype == torch.bool:
-        return found
-    if not ((found == -torch.inf) | (found == 0)).all():
-        raise refusal(node, "has a key_padding_mask of other numbers than 0 and -inf, which is not taken")
-    return found == -torch.inf
