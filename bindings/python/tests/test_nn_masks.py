@@ -301,7 +301,7 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
             nn.LSTM(3), backward_layer=nn.LSTM(3, go_backwards=True, return_sequences=True)
         ),
         martlet.ArgumentError,
-        "wanted one return_sequences",
+        "has return_sequences=True; wanted False",
     ),
     (lambda: nn.Bidirectional.from_config({"layer": {"class_name": []}}), martlet.DTypeError, "layer|initializer"),
     (lambda: nn.Dense.from_config({"units": 3, "use_causal_mask": True}), martlet.ArgumentError, "Dense has not"),
