@@ -17,7 +17,7 @@ os.environ.setdefault("KERAS_BACKEND", "jax")
 import keras
 
 import martlet.torch
-from martlet import MartletError, _model, nn
+from martlet import MartletError, _records, nn
 from martlet._config import defaults
 from martlet._ffi_optimizers import ADAM
 from martlet.schedules import CosineDecay
@@ -188,7 +188,7 @@ def test_groups_of_one_algorithm_come_back_from_a_file(tmp_path: Path) -> None:
     model = network(nn, "mlp")
     adam = defaults(ADAM)._replace(semantics="keras")
     rows = [adam.changed({"lr": 0.5, "weight_decay": 0.1}), adam.changed({"lr": 0.25})]
-    model._ready().model.compile([_model.Training(1)], rows, [0, 1] * 3)
+    model._ready().model.compile([_records.Training(1)], rows, [0, 1] * 3)
     model._ready().model.save(os.fsencode(tmp_path / "model"))
     loaded = nn.load_model(tmp_path / "model")
     assert isinstance(loaded.optimizer, nn.Adam) and loaded.optimizer.weight_decay == 0.1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from martlet import _ffi, _ffi_models, _model, _samples, nn
+from martlet import _ffi, _ffi_models, _model, _records, _samples, nn
 from martlet.nn import _inputs, _orders
 from networks import digits_like, mlp
 
@@ -27,7 +27,7 @@ def fitted_from_c(path: Path, epochs: int, flags: int = 0) -> _model.Model:
     loop = _ffi_models.Loop()
     _ffi_models.martlet_loop_init(loop, _ffi.struct_size(_ffi_models.Loop))
     loop.epochs, loop.flags = epochs, flags
-    x, y = (_model.parts([_inputs.placed(one)], 0, len(one)) for one in (X, Y))
+    x, y = (_records.parts([_inputs.placed(one)], 0, len(one)) for one in (X, Y))
     _ffi_models.martlet_model_fit(native._token, None, x, y, loop)
     return native
 

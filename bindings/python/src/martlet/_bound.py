@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from martlet import _ffi, _ffi_models, _ffi_optimizers, _memory, _model
-from martlet._model import Model, Samples
+from martlet import _ffi, _ffi_models, _ffi_optimizers, _memory, _records
+from martlet._model import Model
+from martlet._records import Samples
 
 
 class Column(NamedTuple):
@@ -44,7 +45,7 @@ class Bound:
         self._result, self._score = _ffi_models.Result(), _ffi_models.Score()
         _ffi_models.martlet_result_init(self._result, _ffi.struct_size(_ffi_models.Result))
         given = [inputs, targets] if weights is None else [inputs, targets, [weights]]
-        self._arrays = [_model.parts(one, 0, inputs[0].samples) for one in given]
+        self._arrays = [_records.parts(one, 0, inputs[0].samples) for one in given]
         self._train: Callable[[int, int], int] = _ffi_models.bound_train(
             _memory.pointer_value(model._token), *map(_memory.address_of, (self._result, *self._arrays))
         )
@@ -119,7 +120,7 @@ class Bound:
         loop = _ffi_models.Loop()
         _ffi_models.martlet_loop_init(loop, _ffi.struct_size(_ffi_models.Loop))
         loop.batch_size = batch_size
-        x, y = _model.parts(self._inputs, first, count), _model.parts(self._targets, first, count)
+        x, y = _records.parts(self._inputs, first, count), _records.parts(self._targets, first, count)
         if self._weights is not None:
-            loop.weights = _model.parts([self._weights], first, count)
+            loop.weights = _records.parts([self._weights], first, count)
         _ffi_models.martlet_model_evaluate(self._model._token, self._result, x, y, loop)

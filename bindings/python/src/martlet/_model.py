@@ -9,74 +9,13 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial, wraps
-from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from martlet import _algorithms, _ffi, _ffi_models, _ffi_optimizers, _memory
 from martlet._config import Hyperparameters
 from martlet._errors import OrderError
 from martlet._owner import Owner
-
-# The exception for a status that Bound.train returned.
-error_of = _ffi.failure_of
-
-
-class Samples(NamedTuple):
-    """Where contiguous samples, or their targets, lie: from address on, `each` elements to one. hold is what keeps them
-    there for as long as it lives."""
-
-    address: int
-    samples: int
-    each: int
-    dtype: int
-    hold: object
-
-
-class Training(NamedTuple):
-    """What martlet_training says."""
-
-    loss: int
-    origin: int = _ffi_models.FROM_AUTO
-    metrics: int = 0
-    batch_size: int = 32
-    top: int = 5
-    label_smoothing: float = 0.0
-    delta: float = 1.0
-    gamma: float = 2.0
-    alpha: float = -1.0
-    weight: float = 1.0
-    state_dtype: int = _ffi.FP32
-
-
-Line = dict[str, Any]
-"""What was said of a layer, or of training, by the names of the fields of its struct: numbers, and tuples of them."""
-
-
-class Node(NamedTuple):
-    """A layer as the library sees it; sizes are those of one sample of its output, inputs the nodes that it reads,
-    first the node whose layer it is once more, or -1; reads_mask and mask those that made the mask which it reads, and
-    that of the steps which it gives, or -1."""
-
-    name: str
-    kind: int
-    sizes: tuple[int, ...]
-    parameter_count: int
-    statistics_count: int
-    inputs: tuple[int, ...] = ()
-    first: int = -1
-    reads_mask: int = -1
-    mask: int = -1
-
-
-class View(NamedTuple):
-    """Where an array lies in a buffer, in elements; group: whose numbers step it, of a parameter's."""
-
-    name: str
-    node: int
-    sizes: tuple[int, ...]
-    offset: int
-    size: int
-    group: int = 0
-
+from martlet._records import Line, Node, OwnPass, Samples, Training, View, line_of, own_pass, parts
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -106,24 +45,6 @@ def _beside(
             return method(model, *given, **named)
 
     return call
-
-
-class OwnPass(NamedTuple):
-    """What a function that computes a layer is told of a batch, by addresses that are good until it returns.
-
-    hold: keeps the weights where they lie. out: where what the layer gives goes; 0 on the way back, on which slopes has
-    those by it, and input_slopes and weight_slopes say where those go, 0 where nobody needs them.
-    """
-
-    training: bool
-    batch: int
-    inputs: list[int]
-    weights: int
-    out: int
-    slopes: int
-    input_slopes: list[int]
-    weight_slopes: int
-    hold: object
 
 
 class Model:
@@ -194,7 +115,7 @@ class Model:
 
         def call(_: Any, told: Any) -> int:
             try:
-                function(_own_pass(told.contents, this()))
+                function(own_pass(told.contents, this()))
             except BaseException as error:  # it cannot pass through the library
                 _ffi.keep_raised(error)
                 return 1
@@ -239,7 +160,7 @@ class Model:
         """What a node's layer was given; sizes are as many as there are."""
         layer = _ffi_models.Layer()
         _ffi_models.martlet_model_layer_get(self._token, layer, _ffi.struct_size(_ffi_models.Layer), index)
-        line = _line(layer)
+        line = line_of(layer)
         line["sizes"] = line["sizes"][: line["rank"]]
         return line
 
@@ -251,7 +172,7 @@ class Model:
             _ffi_models.martlet_model_training_get(self._token, training, size, output)
         except OrderError:
             return None
-        return _line(training)
+        return line_of(training)
 
     @_beside
     def note(self, key: bytes) -> bytes | None:
@@ -468,29 +389,3 @@ class Model:
         x = parts(inputs, 0, inputs[0].samples)
         token = _memory.pointer_value(self._token)
         return _ffi_models.bound_predict(token, out, out_count, _memory.address_of(x)), x
-
-
-def _own_pass(told: Any, hold: object) -> OwnPass:
-    places = range(told.input_count)
-    return OwnPass(
-        bool(told.is_training), told.batch, [told.inputs[place] for place in places], told.weights or 0, told.out or 0,
-        told.slopes or 0, [told.input_slopes[place] or 0 for place in places], told.weight_slopes or 0, hold,
-    )  # fmt: skip
-
-
-def _line(struct: Any) -> Line:
-    """A struct's numbers."""
-    found = {field[0]: getattr(struct, field[0]) for field in struct._fields_ if field[0] != "name"}
-    return {name: value if isinstance(value, int | float) else tuple(value) for name, value in found.items()}
-
-
-_ITEM_SIZES = {_ffi.FP32: 4, _ffi.INT32: 4, _ffi.INT64: 8, _ffi.UINT8: 1}
-
-
-def parts(inputs: Sequence[Samples], first: int, count: int) -> Any:
-    """Samples first to first + count of each input as a contiguous array."""
-    arrays = (_ffi.Array * len(inputs))()
-    for array, samples in zip(arrays, inputs, strict=True):
-        array.data = samples.address + first * samples.each * _ITEM_SIZES[samples.dtype]
-        array.count, array.dtype = count * samples.each, samples.dtype
-    return arrays

@@ -13,7 +13,8 @@ import numpy as np
 
 from martlet import _ffi_models, _memory
 from martlet._errors import ShapeError, UnsupportedError
-from martlet._model import Model, View
+from martlet._model import Model
+from martlet._records import View
 from martlet.nn import _open
 from martlet.nn._laying import Graph, Place, Rows
 from martlet.nn._open import Sizes

@@ -11,7 +11,7 @@ import numpy as np
 
 from martlet import _arrays, _ffi
 from martlet._errors import OrderError, ShapeError
-from martlet._model import Samples, parts
+from martlet._records import Samples, parts
 from martlet._samples import NDArray
 from martlet.nn import _inputs
 from martlet.nn._built import Built

@@ -14,7 +14,7 @@ import numpy as np
 from martlet import _arguments, _bound, _ffi_models
 from martlet._bound import Column
 from martlet._errors import ArgumentError, DTypeError, UnsupportedError
-from martlet._model import Training
+from martlet._records import Training
 from martlet._samples import NDArray
 from martlet.nn import _inputs, losses, metrics, optimizers
 from martlet.nn._built import Built

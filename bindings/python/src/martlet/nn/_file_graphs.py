@@ -8,10 +8,10 @@ from typing import Any
 
 from martlet import _ffi_models
 from martlet._errors import FormatError, MartletError
-from martlet._model import Line, OwnPass
 from martlet._model import Model as Native
-from martlet._model import Node as Described
 from martlet._owner import Owner
+from martlet._records import Line, OwnPass
+from martlet._records import Node as Described
 from martlet.nn import _configs, _formats, _open
 from martlet.nn._built import Built
 from martlet.nn._file_layers import MAKERS

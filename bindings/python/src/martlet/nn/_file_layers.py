@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from martlet import _ffi_models
-from martlet._model import Line
+from martlet._records import Line
 from martlet.nn import (
     _formats,
     activations,

@@ -13,9 +13,9 @@ from typing import Any
 
 from martlet import _arguments, _ffi_models, _reading, _samples, schedules
 from martlet._errors import ArgumentError, DTypeError, FormatError
-from martlet._model import Line, Node
 from martlet._model import Model as Native
 from martlet._owner import Owner
+from martlet._records import Line, Node
 from martlet._samples import NDArray
 from martlet.nn import _file_graphs, _formats, _notes, _storage, images, losses, optimizers, sequences
 from martlet.nn import metrics as metrics_module

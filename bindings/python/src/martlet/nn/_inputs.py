@@ -15,7 +15,8 @@ import numpy as np
 from martlet import _arguments, _arrays, _ffi, _samples
 from martlet._bound import Bound
 from martlet._errors import ArgumentError, DTypeError, ShapeError
-from martlet._model import Model, Samples
+from martlet._model import Model
+from martlet._records import Samples
 from martlet._samples import NDArray, array, samples
 from martlet.nn import _open
 from martlet.nn._laying import Rows

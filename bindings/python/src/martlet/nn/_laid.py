@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from martlet import _ffi_models
-from martlet._model import Line
+from martlet._records import Line
 from martlet.nn._built import Built
 from martlet.nn._matching import NDArray
 

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from martlet import _arguments, _ffi_models
 from martlet._errors import ArgumentError, DTypeError, MartletError, OrderError, ShapeError, UnsupportedError
-from martlet._model import Node as Described
-from martlet._model import View
+from martlet._records import Node as Described
+from martlet._records import View
 from martlet.nn import _trial, node
 from martlet.nn._early import early
 from martlet.nn._laying import Graph, Place, spoken

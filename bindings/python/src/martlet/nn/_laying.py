@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 
 from martlet import _ffi_models
 from martlet._errors import ShapeError, UnsupportedError
-from martlet._model import Model, OwnPass
+from martlet._model import Model
+from martlet._records import OwnPass
 from martlet.nn import _formats
 
 # What the nodes that turn images are called, each with a number after it.

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from martlet._errors import ArgumentError, DTypeError, ShapeError
-from martlet._model import View
+from martlet._records import View
 
 NDArray = np.ndarray[Any, np.dtype[np.float32]]
 

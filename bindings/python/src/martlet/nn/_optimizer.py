@@ -25,7 +25,8 @@ from martlet import (
 )
 from martlet._config import Hyperparameters, defaults
 from martlet._errors import ArgumentError, DTypeError, OrderError, UnsupportedError
-from martlet._model import Model, Training, View
+from martlet._model import Model
+from martlet._records import Training, View
 from martlet.nn import _storage, _undecayed
 from martlet.nn._storage import Copies, Storage
 

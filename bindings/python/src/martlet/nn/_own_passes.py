@@ -15,7 +15,8 @@ import numpy as np
 
 from martlet import _arguments, _ffi_models, _memory
 from martlet._errors import ArgumentError, DTypeError, ShapeError
-from martlet._model import Model, OwnPass
+from martlet._model import Model
+from martlet._records import OwnPass
 from martlet.nn._matching import NDArray
 from martlet.nn.initializers import Initializer
 

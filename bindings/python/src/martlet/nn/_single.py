@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from martlet import _arrays, _ffi
-from martlet._model import Model, Samples
+from martlet._model import Model
+from martlet._records import Samples
 
 if TYPE_CHECKING:
     from martlet.nn._network import Network

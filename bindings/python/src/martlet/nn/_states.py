@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from martlet import _arguments
 from martlet._errors import ArgumentError, ShapeError
-from martlet._model import Node as Described
-from martlet._model import View
+from martlet._records import Node as Described
+from martlet._records import View
 from martlet.nn import _conventions, node
 from martlet.nn._layer import Layer
 from martlet.nn._matching import NDArray, matched

@@ -9,7 +9,7 @@ import numpy as np
 
 from martlet import _arguments, _arrays, _ffi_models, _samples
 from martlet._errors import ArgumentError, ShapeError, UnsupportedError
-from martlet._model import parts
+from martlet._records import parts
 from martlet._samples import NDArray
 from martlet.nn import _inputs
 from martlet.nn._built import Built

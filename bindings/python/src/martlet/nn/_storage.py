@@ -11,7 +11,8 @@ import numpy as np
 
 from martlet import _arguments, _arrays, _ffi, _ffi_models, _memory
 from martlet._errors import DTypeError
-from martlet._model import Model, View
+from martlet._model import Model
+from martlet._records import View
 from martlet._samples import NDArray
 
 # What state_dtype says, and the library's number for it.

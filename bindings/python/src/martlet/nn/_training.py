@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from martlet import _arrays, _model
+from martlet import _arrays, _ffi
 from martlet._bound import Bound, Column
 from martlet._errors import ArgumentError
 from martlet._ffi_optimizers import EVALUATION, TRAINING
@@ -95,7 +95,7 @@ def train_epoch(
             optimizer.before_step()
         status = train(address + 8 * start, count)
         if status:
-            raise _model.error_of(status)
+            raise _ffi.failure_of(status)
         done += count
         if end:
             for hook in end:

@@ -6,7 +6,7 @@ from typing import Any
 
 from martlet import _arguments, _ffi_models
 from martlet._errors import ArgumentError, ShapeError
-from martlet._model import View
+from martlet._records import View
 from martlet.nn import _formats, initializers
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph, Place

@@ -9,8 +9,8 @@ import numpy as np
 
 from martlet import _arguments
 from martlet._errors import ArgumentError, DTypeError, OrderError
-from martlet._model import Node as Described
-from martlet._model import View
+from martlet._records import Node as Described
+from martlet._records import View
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph
 from martlet.nn._matching import NDArray

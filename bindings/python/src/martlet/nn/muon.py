@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from martlet import _arguments, _ffi_models, _ffi_optimizers, _groups, _routing, _scheduled, _signatures, _spellings
 from martlet._config import Hyperparameters
 from martlet._errors import ArgumentError, DTypeError, MartletError, OrderError, UnsupportedError
-from martlet._model import View
+from martlet._records import View
 from martlet._routing import ADAMW, Owner, Route, Rules
 from martlet.nn import _optimizer, _storage
 from martlet.nn._optimizer import Optimizer, hyperparameter

@@ -18,7 +18,7 @@ import numpy as np
 
 from martlet import _arguments, _ffi_models
 from martlet._errors import ArgumentError, DTypeError, OrderError, ShapeError, UnsupportedError
-from martlet._model import OwnPass, View
+from martlet._records import OwnPass, View
 from martlet.nn import _own_passes, initializers
 from martlet.nn._built import Built
 from martlet.nn._layer import Layer

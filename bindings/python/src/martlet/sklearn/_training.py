@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from martlet import _arrays, _bound, _model
+from martlet import _arrays, _bound, _ffi
 from martlet._bound import Bound, Column
 from martlet._ffi_optimizers import TRAINING
 from martlet._samples import NDArray
@@ -155,7 +155,7 @@ class Trainer:
 
 def _check(status: int) -> None:
     if status:
-        raise _model.error_of(status)
+        raise _ffi.failure_of(status)
 
 
 def merged(x: NDArray, y: NDArray, weights: NDArray | None) -> tuple[NDArray, NDArray, NDArray]:
