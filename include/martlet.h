@@ -220,8 +220,7 @@ martlet_status martlet_chunk_set(int64_t elements);
  * from the config's seed, the step, the parameter's key and the number's place: to nearest, averages would stand still.
  * Less than code 1, a number of the signed types does so between codes 0 and 1 where it is 1/128 or more, and else takes
  * code 0, so that it does not leap; one of the others takes code 1, if it is not 0: an almost-zero divisor would be a
- * leap. An infinity counts as the largest number of fp32; one NaN makes all of
- * its block NaN.
+ * leap. An infinity counts as the largest number of fp32; one NaN makes all of its block NaN.
  * Such arrays are contiguous (rank 0), whatever the other arrays are, and beside fp32, bf16 or fp16 only. Where an
  * algorithm sees a matrix by rows (MUON, ADAM_MINI), these are multiples of 256 numbers. */
 #define MARTLET_FLOAT8 10

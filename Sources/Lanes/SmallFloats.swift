@@ -71,15 +71,16 @@ extension SmallFloat {
     @_transparent
     static var least: Float { Float(bitPattern: base + 1 << shift) }
 
-    /// The numbers of sixteen codes times a scale; above the codes are words full of their signs, or zeros without.
+    /// The numbers of sixteen codes times a scale, so that a scale of NaN leaves none of its block; above the codes are words
+    /// full of their signs, or zeros without.
     @_transparent
     static func decode(_ codes: SIMD16<UInt32>, _ scale: Float) -> Floats {
         if !isSigned {
             let magnitude = floats(codes &<< shift &+ base)
-            return (magnitude * scale).replacing(with: 0, where: magnitude .< least)
+            return magnitude.replacing(with: 0, where: magnitude .< least) * scale
         }
         let number = floats((codes &<< shift & (0x8000_0000 | top << shift)) &+ base)
-        return floats(machine_where_set(words(number * scale), codes & top))
+        return floats(machine_where_set(words(number), codes & top)) * scale
     }
 
     /// What is less than that, and less than code 1, becomes 0 where there is a sign: as code 1 of 4 bits, now and then, it

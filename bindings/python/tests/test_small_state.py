@@ -243,6 +243,17 @@ def test_gradients_of_any_size(name: str, made: type[optim.Optimizer], options: 
         assert not np.linalg.norm(ends["float16"] - ends["fp32"]) < 0.1 * way
 
 
+@pytest.mark.parametrize("state_dtype", BITS)
+def test_a_nan_stays(state_dtype: str) -> None:
+    """In its block's moments, and in no other's: what was wrong is to be seen."""
+    value, gradient = np.ones(4096, np.float32), np.ones(4096, np.float32)
+    optimizer = optim.Adam([value], state_dtype=state_dtype)
+    for number in (1, np.nan, 1):
+        gradient[517] = number
+        optimizer.step([gradient])
+    assert np.isnan(value).nonzero()[0].tolist() == list(range(512, 640 if state_dtype == "int4" else 768))
+
+
 def test_strided_parameters_keep_codes_in_row_major_order() -> None:
     rng = np.random.default_rng(2)
     rows = rng.normal(size=(70, 80)).astype(np.float32)
