@@ -78,7 +78,7 @@ static void all_ways_have_the_same_bits(void) {
     const uint64_t hash = trained(BY_FEATURES, wanted);
     for (enum way way = BY_NUMBERS; way <= BY_LENGTHS; way++) {
         const uint64_t own = trained(way, found);
-        CHECK_SAYING(own == hash && memcmp(found, wanted, sizeof found) == 0, "way %d has other bits", way);
+        CHECK_SAYING(own == hash && memcmp(found, wanted, sizeof found) == 0, "way %d has other bits", (int)way);
     }
 }
 
