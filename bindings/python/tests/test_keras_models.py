@@ -48,7 +48,9 @@ def test_models_there_and_back(name: str, tmp_path: Path) -> None:
     alike(as_list(live.predict(CASES[name].x)), in_float64(name), bound)
     for mine, other in zip(live.get_weights(), read.get_weights(), strict=True):
         np.testing.assert_array_equal(mine, other)
-    assert [layer.name for layer in live.layers] == [layer.name for layer in theirs.layers]
+    # An embedding's call in reverse is a layer here.
+    names = [layer.name for layer in live.layers if not isinstance(layer, nn.TiedDense)]
+    assert names == [layer.name for layer in theirs.layers]
     assert plain(live.get_config()) == plain(read.get_config())
     back = nn.to_keras(read, tmp_path / "back.keras")
     assert plain(json.loads(back.to_json())) == plain(json.loads(theirs.to_json()))
