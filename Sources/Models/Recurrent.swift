@@ -119,12 +119,8 @@ final class Recurrent: Operation {
     }
 
     override var lackOfCalls: String {
-        if keeps != nil {
-            return "is stateful: it keeps its states from batch to batch, and a file of C keeps nothing between calls; "
-                + "expected the same layer that is not, over all steps of a sample at once"
-        }
-        return "begins with states that it is given, or gives its last ones, which has no C here; expected the same "
-            + "layer from zeros on, whose states stay its own"
+        "is stateful: it keeps its states from batch to batch, and a file of C keeps nothing between calls; expected the same "
+            + "layer that is not, over all steps at once, or with states that it is given and gives"
     }
 
     override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
