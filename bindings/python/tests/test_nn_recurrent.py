@@ -288,7 +288,7 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: nn.LSTM(0), martlet.ArgumentError, "units of .* is 0"),
     (lambda: nn.LSTM(2.5), martlet.DTypeError, "units of .* is 2.5"),  # type: ignore[arg-type]
     (lambda: nn.LSTM(2, "nothing"), martlet.ArgumentError, "activation of .* is 'nothing'"),
-    (lambda: nn.GRU(2, reset_after=0), martlet.DTypeError, "reset_after of .* is 0"),  # type: ignore[arg-type]
+    (lambda: nn.GRU(2, reset_after=2), martlet.DTypeError, "reset_after of .* is 2"),  # type: ignore[arg-type]
     (lambda: nn.LSTM(2, return_sequences=2), martlet.DTypeError, "return_sequences of"),  # type: ignore[arg-type]
     (lambda: nn.LSTM(2, wrong=1), TypeError, r"LSTM\(\) got an unexpected keyword argument 'wrong'"),
     (lambda: nn.SimpleRNN(2, unit_forget_bias=True), TypeError, "unit_forget_bias"),
