@@ -4,7 +4,7 @@ import MartletPlatform
 /// A layer, or an input, in its place: an object, so that no list of nodes is a large allocation.
 package final class Node {
     package let name: OwnedText
-    package let layer: Layer
+    package fileprivate(set) var layer: Layer
     package let inputs: [Int]
     private let inputNumbers: ZeroedMemory
     package fileprivate(set) var output: Shape
@@ -36,7 +36,10 @@ package final class Node {
     }
 
     /// Gives what another node does, which is the same over inputs of other sizes.
-    func resize(_ other: Node) { output = other.output }
+    func resize(_ other: Node) {
+        output = other.output
+        if layer.kind == .input { layer.sizes = output.list }
+    }
 
     /// Memory with these in it. Throws `.memory`.
     static func numbers(_ inputs: [Int]) throws(MartletError) -> ZeroedMemory {

@@ -207,6 +207,26 @@ static void a_batch_by_hand_ends(void) {
     CHECK_OK(martlet_model_destroy(model));
 }
 
+/* Each input has the sizes of now, and what is read of them is what the file says. */
+static void files_have_the_sizes_of_every_input(void) {
+    martlet_model *model = of_length(6), *loaded = NULL;
+    martlet_layer layer = network_layer(MARTLET_LAYER_INPUT, 0, MARTLET_ACTIVATION_LINEAR);
+    int32_t both[2] = {0, 0};
+    layer.rank = 2, layer.sizes[0] = 6, layer.sizes[1] = FEATURES;
+    CHECK_OK(martlet_model_add(model, &layer, NULL, 0, &both[1]));
+    layer = network_layer(MARTLET_LAYER_ADD, 0, MARTLET_ACTIVATION_LINEAR);
+    CHECK_OK(martlet_model_add(model, &layer, both, 2, NULL));
+    CHECK_OK(martlet_model_sizes_set(model, (const int64_t[]){4, FEATURES, 4, FEATURES}, 4));
+    CHECK_OK(martlet_model_save(model, "lengths.safetensors"));
+    CHECK_OK(martlet_model_load(&loaded, "lengths.safetensors"));
+    for (int k = 0; k < 2; k++) {
+        CHECK_OK(martlet_model_layer_get(k ? loaded : model, &layer, sizeof layer, both[1]));
+        CHECK(layer.rank == 2 && layer.sizes[0] == 4 && layer.sizes[1] == FEATURES);
+    }
+    CHECK_OK(martlet_model_destroy(model));
+    CHECK_OK(martlet_model_destroy(loaded));
+}
+
 int main(void) {
     check_fill(sequences, LENGTH(sequences), 4);
     check_fill(numbers, LENGTH(numbers), 5);
@@ -221,5 +241,6 @@ int main(void) {
     tables_by_rows_follow();
     refusals_change_nothing();
     a_batch_by_hand_ends();
+    files_have_the_sizes_of_every_input();
     return check_end();
 }

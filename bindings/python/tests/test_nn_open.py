@@ -128,6 +128,21 @@ def test_goes_through_files_and_configs(tmp_path: Path, is_chain: bool) -> None:
     assert nn.clone_model(model).input_shape == (None, None, 3)
 
 
+@pytest.mark.parametrize("steps", [5, 1500, None])
+def test_several_inputs_go_through_files(steps: int | None, tmp_path: Path) -> None:
+    """steps: of what was predicted before; None: nothing was."""
+    words, mask = nn.Input((None,), dtype="int32"), nn.Input((None,), dtype="int32")
+    rows = nn.Masking()(nn.Embedding(7, 4)(words), mask=mask)
+    model = nn.Model([words, mask], nn.Dense(3)(nn.LSTM(4, return_sequences=True)(rows)), seed=2)
+    if steps:
+        model.predict(list(RNG.integers(0, 2, (2, 3, steps))))
+    model.save(tmp_path / "model.safetensors")
+    loaded = nn.load_model(tmp_path / "model.safetensors")
+    for length in (3, 8):
+        x = list(RNG.integers(0, 2, (2, 3, length)))
+        np.testing.assert_array_equal(loaded.predict(x), model.predict(x))
+
+
 def test_is_a_part_of_other_models() -> None:
     x = nn.Input((None, 3))
     inner = nn.Model(x, nn.LSTM(4, return_sequences=True)(x), name="inner")
