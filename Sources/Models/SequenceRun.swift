@@ -66,6 +66,11 @@ extension LayerKind {
     fileprivate var hasEnd: Bool { self == .attention || self == .position }
 }
 
+extension Layer {
+    /// Whether it looks along all of the last size, however long that is, which its arrays need not say.
+    fileprivate var looksAlongLast: Bool { kind == .layerNorm || kind == .rmsNorm || activation == .softmax }
+}
+
 extension Model {
     /// Whether any number of steps may follow one another.
     fileprivate var isEndless: Bool { !nodes.contains { $0.layer.kind.hasEnd } }
@@ -76,7 +81,9 @@ extension Model {
         for node in nodes.dropFirst() {
             let layer = node.layer
             let joinsSteps = layer.kind == .concatenate && (layer.axis == 0 || layer.axis == -node.output.rank)
-            guard layer.kind.isAlongSteps, !joinsSteps else {
+            // Its last size is that of steps.
+            let mixesSteps = node.output.rank == 1 && layer.looksAlongLast
+            guard layer.kind.isAlongSteps, !joinsSteps, !mixesSteps else {
                 throw MartletError(
                     .unsupported,
                     "layer \"\(node.name.string)\" looks at steps as a whole; expected layers of which each step gives what "

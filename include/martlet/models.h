@@ -82,8 +82,8 @@ martlet_status martlet_model_reset(martlet_model *model);
  *     martlet_model_add(model, &add, both, 2, NULL);
  *
  * Fails with NULL, STRUCT, ARGUMENT (a node that is not there, how many there are, more than 1,023 layers; an input that an
- * EMBEDDING, or what MASKING hides steps by, reads, and as numbers another layer too), SHAPE (the inputs' do not suit, or there are more than 2^40 elements),
- * UNSUPPORTED (see the layer's fields), ORDER and MEMORY. Since 0.1. */
+ * EMBEDDING reads, or that MASKING hides steps by, and another layer as numbers), SHAPE (the inputs' do not suit, or there are
+ * more than 2^40 elements), UNSUPPORTED (see the layer's fields), ORDER and MEMORY. Since 0.1. */
 martlet_status martlet_model_add(martlet_model *model, const martlet_layer *layer, const int32_t *inputs,
                                  int64_t input_count, int32_t *out_node);
 

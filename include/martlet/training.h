@@ -358,12 +358,13 @@ martlet_status martlet_model_predict(martlet_model *model, float *out, int64_t o
  *         printf("%d\n", (int)word);
  *     }
  *
- * Layers are those of which each step gives what it does by itself: DENSE, ACTIVATION, EMBEDDING, LAYER_NORM, RMS_NORM,
- * BATCH_NORM, NORMALIZATION, RESCALING, DROPOUT, GAUSSIAN_NOISE, MASKING, ADD, MULTIPLY, CONCATENATE of features; and POSITION,
- * ATTENTION with MARTLET_CAUSAL and without hidden steps, and LSTM, GRU and SIMPLE_RNN with MARTLET_RETURN_SEQUENCES, none of
- * MARTLET_GO_BACKWARDS and MARTLET_RETURN_STATE, and no states as inputs. Their states are zeros before the first step; those
- * that MARTLET_STATEFUL keeps are neither read nor moved. Fails with ARGUMENT, UNSUPPORTED (another layer), SHAPE (inputs of
- * different lengths), MEMORY and ORDER (there is no layer); sequences that were begun before go on then. Since 0.1. */
+ * Layers are those of which each step gives what it does by itself: DENSE, TIED_DENSE, ACTIVATION, EMBEDDING, LAYER_NORM,
+ * RMS_NORM, BATCH_NORM, NORMALIZATION, RESCALING, DROPOUT, GAUSSIAN_NOISE, MASKING, ADD, MULTIPLY, CONCATENATE of features; and
+ * POSITION, ATTENTION with MARTLET_CAUSAL and without hidden steps, and LSTM, GRU and SIMPLE_RNN with MARTLET_RETURN_SEQUENCES,
+ * none of MARTLET_GO_BACKWARDS and MARTLET_RETURN_STATE, and no states as inputs. Their states are zeros before the first step;
+ * those that MARTLET_STATEFUL keeps are neither read nor moved. Fails with ARGUMENT, UNSUPPORTED (another layer, or
+ * a softmax or norm along the steps), SHAPE (inputs of different lengths), MEMORY and ORDER (there is no layer); sequences that
+ * were begun before go on then. Since 0.1. */
 martlet_status martlet_model_sequence_reset(martlet_model *model, int64_t count);
 
 /* The outputs at the next steps of the sequences, to the bit what martlet_model_predict gives there for the whole ones.

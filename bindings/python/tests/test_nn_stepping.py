@@ -208,12 +208,18 @@ def gives_states() -> nn.Model:
     return nn.Model(x, nn.GRU(3, return_sequences=True, return_state=True, name="mine")(x))
 
 
+ALONG_ALL = martlet.UnsupportedError, "looks at steps as a whole"
 BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: sees_all().predict_next(numbers(2, 1, 4)), martlet.UnsupportedError, "sees steps behind a step's own"),
     (
         lambda: over_steps(nn.Conv1D(4, 3, padding="same")).predict_next(numbers(2, 1, 4)),
         martlet.UnsupportedError,
         "looks at steps as a whole",
+    ),
+    *(
+        # Of samples that are no sequences: all numbers are one row.
+        (lambda layer=layer: nn.Sequential([nn.Input((6,)), layer]).predict_next(numbers(2, 1)), *ALONG_ALL)
+        for layer in (nn.Activation("softmax"), nn.LayerNormalization(center=False, scale=False))
     ),
     (
         lambda: over_steps(nn.Bidirectional(nn.LSTM(3, return_sequences=True), name="both")).predict_next(
