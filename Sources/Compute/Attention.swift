@@ -1,5 +1,5 @@
-// Attention of each head of each sample, each by itself on a thread: products of queries with keys, the weights that these become,
-// and what the weights take of values. Nothing is checked.
+// Attention of each head of each sample, each by itself on a thread: products of queries with keys, the weights that these
+// become, and what the weights take of values. Nothing is checked.
 import MartletKernelInterface
 
 /// What is dropped of weights in training: of each head of each sample by a counter of its own.

@@ -1,5 +1,6 @@
 // One piece of a pass: a tile of a parameter, or all of it where a pass works on what tiles have summed. Blocks of arrays that
-// lie apart are gathered for it, and updates that are masked are made of them; which piece runs when is PassList.swift's affair.
+// lie apart are gathered for it, and updates that are masked are made of them; which piece runs when is PassList.swift's
+// affair.
 import MartletKernelInterface
 import MartletPlatform
 

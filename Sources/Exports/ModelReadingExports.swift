@@ -1,4 +1,5 @@
-// What was said of a model, read back: layers, training, the seed, the order of samples; and notes, which it carries for others.
+// What was said of a model, read back: layers, training, the seed, the order of samples; and notes, which it carries for
+// others.
 import CMartlet
 import Glibc
 import MartletModels

@@ -1,8 +1,9 @@
-// The requests for the weights of attention: rows of products with keys become what each row takes of each key; and for all that
-// some steps of a sequence do where the keys and values of those before are kept. The arithmetic is in Kernels/Attention.swift.
+// The requests for the weights of attention: rows of products with keys become what each row takes of each key; and for all
+// that some steps of a sequence do where the keys and values of those before are kept. The arithmetic is in
+// Kernels/Attention.swift.
 
-/// y = the softmax of scale x over the keys that a row sees, and 0 for others; zeros for a row that sees none. x and y may be one
-/// array.
+/// y = the softmax of scale x over the keys that a row sees, and 0 for others; zeros for a row that sees none. x and y may be
+/// one array.
 @unsafe package struct AttentionWeightsRequest: PieceRequest {
     package static var kernel: Kernel { .attentionWeights }
     package let rows: Int
@@ -28,8 +29,8 @@
     package var nanoseconds: Int { unsafe rows * (keys + 20) }
 }
 
-/// The last steps of one sequence take of its values what their queries say of its keys, each of those up to its own: to the bits
-/// of the whole sequence's product, whose sums are cut by its length. A head is a piece.
+/// The last steps of one sequence take of its values what their queries say of its keys, each of those up to its own: to the
+/// bits of the whole sequence's product, whose sums are cut by its length. A head is a piece.
 @unsafe package struct AttentionStepsRequest: PieceRequest {
     package static var kernel: Kernel { .attentionSteps }
     package let heads: Int

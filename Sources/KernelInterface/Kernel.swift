@@ -43,8 +43,8 @@ package protocol PieceRequest: BitwiseCopyable {
     var nanoseconds: Int { get }
 }
 
-/// A kernel: does one piece of a request of its own type. What is summed in one piece depends on shapes alone; pieces write apart from one another, and may be done in any order, on
-/// any threads.
+/// A kernel: does one piece of a request of its own type. What is summed in one piece depends on shapes alone; pieces write
+/// apart from one another, and may be done in any order, on any threads.
 ///
 /// `scratch` is `PieceScratch.byteCount` bytes of the thread's own, aligned to 64, with any content. A C function
 /// pointer: calling it retains nothing.

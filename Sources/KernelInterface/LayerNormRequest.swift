@@ -1,8 +1,8 @@
 // The requests for rows brought to mean 0 and deviation 1, scaled and shifted, and the gradients of that. The arithmetic is
 // in Kernels/LayerNorm.swift.
 
-/// y = (x - mean) / sqrt(variance + epsilon) scale + shift, with the mean and variance of each row, or with 0 for the mean. x and
-/// y may be one array.
+/// y = (x - mean) / sqrt(variance + epsilon) scale + shift, with the mean and variance of each row, or with 0 for the mean. x
+/// and y may be one array.
 @unsafe package struct LayerNormRequest: PieceRequest {
     package static var kernel: Kernel { .layerNorm }
     package let columns: Int

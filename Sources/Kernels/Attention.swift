@@ -1,5 +1,5 @@
-// What each row of attention takes of each key: a softmax over the keys that it sees (Vaswani et al.: Attention is all you need.
-// NeurIPS 2017). Its gradient is softmax's, since what is not seen has weight 0.
+// What each row of attention takes of each key: a softmax over the keys that it sees (Vaswani et al.: Attention is all you
+// need. NeurIPS 2017). Its gradient is softmax's, since what is not seen has weight 0.
 
 import MartletKernelInterface
 

@@ -26,7 +26,8 @@ struct BlockStart {
     }
 }
 
-/// Memory for what a block needs beside its factors: a row of zeros as long as a tile's, and a tile of starts and one of results.
+/// Memory for what a block needs beside its factors: a row of zeros as long as a tile's, and a tile of starts and one of
+/// results.
 enum BlockScratch {
     @inline(__always)
     private static var zeroBytes: Int { RowColumns.count * 4 }

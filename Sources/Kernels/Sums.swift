@@ -1,5 +1,5 @@
-// Sums of all elements of an array, or of their squares or magnitudes: a block of fixed size at a time, in fp64, and then the blocks in
-// their order.
+// Sums of all elements of an array, or of their squares or magnitudes: a block of fixed size at a time, in fp64, and then the
+// blocks in their order.
 
 import MartletKernelInterface
 

@@ -89,9 +89,9 @@ extension SmallFloat {
     static var quiet: Float { 0x1p-7 }
 
     /// The codes of sixteen numbers, none of which is NaN, and which `factor` brings to -1 to 1. Rounded at random, up with the
-    /// chance that what goes stands for, by at most the upper 16 bits of `drawn`: to nearest, an average that changes by less than
-    /// half a step in a hundred would stand still, and its quotient with another run away. A number of a code keeps it, and
-    /// 0 is one. What is less than code 1 becomes code 1 where there is no sign: an almost-zero divisor would be a leap.
+    /// chance that what goes stands for, by at most the upper 16 bits of `drawn`: to nearest, an average that changes by less
+    /// than half a step in a hundred would stand still, and its quotient with another run away. A number of a code keeps it,
+    /// and 0 is one. What is less than code 1 becomes code 1 where there is no sign: an almost-zero divisor would be a leap.
     @_transparent
     static func encode(_ numbers: Floats, _ factor: Float, _ drawn: SIMD16<UInt32>) -> SIMD16<UInt32> {
         let scaled = numbers * factor

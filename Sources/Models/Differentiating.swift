@@ -4,8 +4,8 @@ import MartletKernelInterface
 import MartletPlatform
 
 extension Trainer {
-    /// The gradients of the batch that `rows` picks out of `data`, which is added to the training's tallies: a step's first half.
-    /// Throws before anything but the mode has changed, and gradients where a caller's function fails.
+    /// The gradients of the batch that `rows` picks out of `data`, which is added to the training's tallies: a step's first
+    /// half. Throws before anything but the mode has changed, and gradients where a caller's function fails.
     ///
     /// - Parameter beginsTally: whether the batch is all that a call looks at.
     func differentiate(

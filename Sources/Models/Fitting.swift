@@ -224,8 +224,8 @@ extension Model {
         }
     }
 
-    /// Where the outputs of `model` for so many samples go: itself, or that of one step. Throws `.shape` where the room is another,
-    /// `.overlap`, and `.argument` where a row is none of its table's.
+    /// Where the outputs of `model` for so many samples go: itself, or that of one step. Throws `.shape` where the room is
+    /// another, `.overlap`, and `.argument` where a row is none of its table's.
     func room(
         _ out: UnsafeMutableBufferPointer<Float>, for count: Int, of x: SampleArrays, in model: Model
     ) throws(MartletError) -> UnsafeMutablePointer<Float> {

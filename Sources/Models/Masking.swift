@@ -115,9 +115,9 @@ extension Layer {
 extension LayerKind {
     /// What becomes of a mask that comes with what a layer reads.
     enum MaskUse {
-        /// Read and handed on; handed on; of several handed on where it is the same, and dropped where one
-        /// has none; of keys and values read, and of queries
-        /// handed on; read and dropped; dropped, as by Keras's layer; and what Keras's layer does with it is not there.
+        /// Read and handed on; handed on; of several handed on where it is the same, and dropped where one has none; of keys
+        /// and values read, and of queries handed on; read and dropped; dropped, as by Keras's layer; and what Keras's layer
+        /// does with it is not there.
         case reads, passesOn, merges, attends, ends, drops, cannot
     }
 

@@ -1,5 +1,6 @@
 // A model: a graph of nodes, and how it is put together. What comes in and out is in ModelEnds.swift, its parameters in
-// ModelParameters.swift, how it trains in Trainer.swift and Fitting.swift, where a batch's numbers lie in Plan.swift, files in ModelFile.swift.
+// ModelParameters.swift, how it trains in Trainer.swift and Fitting.swift, where a batch's numbers lie in Plan.swift, files in
+// ModelFile.swift.
 import MartletCompute
 import MartletKernelInterface
 import MartletPlatform

@@ -72,8 +72,8 @@ struct ParameterGroups {
     }
 
     /// The optimizer's parameters, in its order, without those of frozen layers. Where their state is to be in few bits, a
-    /// view that is large enough for that is one by itself, so that no block has numbers of two; in bf16 every view is, by whose place draws
-    /// go; and so is a table that is trained by rows.
+    /// view that is large enough for that is one by itself, so that no block has numbers of two; in bf16 every view is, by
+    /// whose place draws go; and so is a table that is trained by rows.
     func parameters(_ views: [View], _ type: StateType) -> [SteppedParameter] {
         func isAlone(_ index: Int) -> Bool {
             if views[index].isOfRows { return true }
@@ -140,8 +140,8 @@ struct SteppedParameter {
     /// Whether state of few bits saves anything.
     fileprivate static func mayBeSmall(_ shape: Shape) -> Bool { shape.elementCount >= 4096 }
 
-    /// A view's own sizes. To an algorithm of matrices or of their rows it is one matrix, whose rows are the outputs: the last size of
-    /// every kernel here.
+    /// A view's own sizes. To an algorithm of matrices or of their rows it is one matrix, whose rows are the outputs: the last
+    /// size of every kernel here.
     private static func layout(_ shape: Shape, _ algorithm: Algorithm) -> (sizes: [Int], strides: [Int]) {
         if algorithm.seesOutputs && shape.rank > 1 {
             return ([shape.last, shape.outerCount], [1, shape.last])

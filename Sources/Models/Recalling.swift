@@ -1,5 +1,6 @@
 // What layers keep that look back along the sequences that a model is run along: attention, of the steps of a call, which may
-// see those of the calls before, their keys and values, and recurrent layers, whose operation is Recurrent.swift's, their states.
+// see those of the calls before, their keys and values, and recurrent layers, whose operation is Recurrent.swift's, their
+// states.
 import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
@@ -54,8 +55,8 @@ final class RecallingAttention: Operation {
     }
 }
 
-/// The states of a recurrent layer behind the last step that was read, those of all sequences one after another; before the first
-/// step they are zeros, whatever lies here.
+/// The states of a recurrent layer behind the last step that was read, those of all sequences one after another; before the
+/// first step they are zeros, whatever lies here.
 final class RecalledStates {
     let course: Course
     private let buffer: FlatBuffer

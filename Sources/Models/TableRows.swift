@@ -114,7 +114,8 @@ import MartletPlatform
         while let row = unsafe sorted.row(numbers.count) { try numbers.append(Int64(row)) }
     }
 
-    /// Adds the gradient of what an operation gave, if it reads the table: of each row the sum over where it is named, in order.
+    /// Adds the gradient of what an operation gave, if it reads the table: of each row the sum over where it is named, in
+    /// order.
     func add(
         _ gradient: UnsafeMutablePointer<Float>, of step: Int, batch: Int, to gradients: UnsafeMutablePointer<Float>,
         _ execution: Execution

@@ -202,7 +202,8 @@ final class Tally {
     }
 
     /// R2, the coefficient of determination: the mean over the elements of 1 - (errors' squares) / (squares around the mean),
-    /// as scikit-learn has it: of an element that never changes 1 where it is always met, else 0; NaN of fewer than two samples.
+    /// as scikit-learn has it: of an element that never changes 1 where it is always met, else 0; NaN of fewer than two
+    /// samples.
     private var determination: Double {
         if samples < 2 { return .nan }
         var sum = 0.0

@@ -66,7 +66,8 @@ public struct Training: Sendable {
     /// What the output's loss is multiplied by in the sum of all outputs'.
     public var weight = 1.0
     /// What moments are kept in: `.fp32`, `.bf16`, `.fp16`, or `.float16`, `.float8` and `.float4` for each slot's type of so
-    /// many bits, where it has one and the parameter is large enough. A square under 6e-8 is 0 in `.fp16`, and not in `.float16`.
+    /// many bits, where it has one and the parameter is large enough. A square under 6e-8 is 0 in `.fp16`, and not in
+    /// `.float16`.
     public var stateType = StateType.fp32
 
     public init(_ loss: LossKind) {

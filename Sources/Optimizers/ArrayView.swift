@@ -90,8 +90,8 @@ public typealias MartletError = MartletPlatform.MartletError
     public var stateCount: Int
     /// A copy of the value for other uses, in a type of its own, written behind each step; `.none` where there is none.
     public var copy: ArrayView
-    /// What rows have not seen yet, where steps of rows are deferred: `backlogByteCount` bytes, zero before the first such step;
-    /// nil: every row has seen every step.
+    /// What rows have not seen yet, where steps of rows are deferred: `backlogByteCount` bytes, zero before the first such
+    /// step; nil: every row has seen every step.
     public var backlog: UnsafeMutableRawPointer?
     /// Steps taken. Read, and one more after the step. Parameters may share a counter.
     public var step: UnsafeMutablePointer<Int64>

@@ -1,12 +1,13 @@
-// Steps by rows with the meaning of dense ones: what a gradient of zeros would make of the other rows is deferred, and rows catch
-// up when they are named, when all are asked for, before a step that sees every row, and when as many steps are kept as there
-// is room for. What is kept of them is Compute's affair (Backlog.swift), and so is how rows catch up (DeferredRows.swift).
+// Steps by rows with the meaning of dense ones: what a gradient of zeros would make of the other rows is deferred, and rows
+// catch up when they are named, when all are asked for, before a step that sees every row, and when as many steps are kept as
+// there is room for. What is kept of them is Compute's affair (Backlog.swift), and so is how rows catch up
+// (DeferredRows.swift).
 import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
 
-/// The bytes of the memory that a parameter of so many rows needs, indices of its first dimension, where its steps are deferred.
-/// Throws `.argument`.
+/// The bytes of the memory that a parameter of so many rows needs, indices of its first dimension, where its steps are
+/// deferred. Throws `.argument`.
 public func backlogByteCount(rows: Int) throws(MartletError) -> Int {
     guard unsafe rows >= 0 && rows <= ParameterCheck.maximumCount, let bytes = unsafe Backlog.byteCount(rows: rows)
     else {

@@ -1,4 +1,5 @@
-// Parameters at either of two points. Those with an average are exchanged for it; Schedule-Free has y, where gradients are taken, and x, the average that training is for:
+// Parameters at either of two points. Those with an average are exchanged for it; Schedule-Free has y, where gradients are
+// taken, and x, the average that training is for:
 //   x = y + (1 - 1 / beta1) (z - y),  y = x + (1 - beta1) (z - x),  with momentum for beta1 in gradient descent
 import MartletCompute
 import MartletKernelInterface
@@ -49,8 +50,8 @@ extension Configuration {
 
 extension Optimizer {
     /// Moves the parameters of Schedule-Free groups from one point to the other, and exchanges those with an average for it;
-    /// others stay as they are, and so do those that were never stepped. Nothing happens where the mode is the present one. Throws `.memory` and `.argument` before
-    /// anything has changed.
+    /// others stay as they are, and so do those that were never stepped. Nothing happens where the mode is the present one.
+    /// Throws `.memory` and `.argument` before anything has changed.
     public func setMode(_ mode: OptimizerMode) throws(MartletError) {
         if mode == self.mode { return }
         for index in 0..<configurations.count { _ = try configurations[index].weight(to: mode) }

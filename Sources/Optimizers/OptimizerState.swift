@@ -7,8 +7,8 @@ extension Optimizer {
     /// Bytes of state that the optimizer owns.
     public var stateBytes: Int { (0..<count).reduce(0) { $0 + parameters[$1].stateBytes } }
 
-    /// A moment of a parameter, contiguous: the optimizer's own memory, good until `reset`, `load` or its end. Every row catches
-    /// up first.
+    /// A moment of a parameter, contiguous: the optimizer's own memory, good until `reset`, `load` or its end. Every row
+    /// catches up first.
     public func state(of parameter: Int, slot: Int) throws(MartletError) -> ArrayView {
         try finish()
         let entry = try entry(parameter)

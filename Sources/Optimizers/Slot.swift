@@ -143,8 +143,8 @@ public struct Slot: Sendable {
     }
 }
 
-/// The slots of one configuration, in order: the algorithm's own, those of elements and then of vectors first; those of elements
-/// that stages keep; scalars.
+/// The slots of one configuration, in order: the algorithm's own, those of elements and then of vectors first; those of
+/// elements that stages keep; scalars.
 public struct Slots: Sendable, RandomAccessCollection {
     private var list = InlineArray<15, Slot>(repeating: Slot(name: "", kind: .scalar))
     public private(set) var endIndex = 0

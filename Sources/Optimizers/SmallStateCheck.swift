@@ -1,5 +1,5 @@
-// What state of 16, 8 and 4 bits must be: contiguous codes of as many elements as the value has, and a scale for each block; and
-// what its parameter must be, so that no two threads work on one block.
+// What state of 16, 8 and 4 bits must be: contiguous codes of as many elements as the value has, and a scale for each block;
+// and what its parameter must be, so that no two threads work on one block.
 import MartletCompute
 import MartletKernelInterface
 import MartletPlatform

@@ -1,5 +1,5 @@
-// What is measured of gradients before a step, in one pass over them: the norm of all of them together and of each, and the first
-// that is not finite. Sums of squares are in fp64, in an order that counts alone decide.
+// What is measured of gradients before a step, in one pass over them: the norm of all of them together and of each, and the
+// first that is not finite. Sums of squares are in fp64, in an order that counts alone decide.
 import MartletCompute
 import MartletKernelInterface
 import MartletPlatform

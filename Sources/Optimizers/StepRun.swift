@@ -1,5 +1,5 @@
-// How a step that is planned is carried out: memory is checked and taken, gradients are looked at, and what that says is done or
-// left; then passes and sweeps run, and counters are written.
+// How a step that is planned is carried out: memory is checked and taken, gradients are looked at, and what that says is done
+// or left; then passes and sweeps run, and counters are written.
 import MartletCompute
 import MartletKernelInterface
 import MartletPlatform
@@ -102,9 +102,9 @@ extension StepPlan {
         return working
     }
 
-    /// Takes the memory of steps of several passes and of what is measured, which use it one after the other, and behind it that
-    /// of values as they were, where such are kept; nothing that is done afterwards can fail. Nil where none is needed. Throws
-    /// `.memory`.
+    /// Takes the memory of steps of several passes and of what is measured, which use it one after the other, and behind it
+    /// that of values as they were, where such are kept; nothing that is done afterwards can fail. Nil where none is needed.
+    /// Throws `.memory`.
     @inline(never)
     private mutating func placePasses(
         threads: Int

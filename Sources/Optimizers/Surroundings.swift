@@ -1,5 +1,5 @@
-// What is done with a parameter around its update, in this order: its gradient is added to a mean, Lookahead begins; the update;
-// Lookahead, an average, a copy in another type, zeros in the gradient.
+// What is done with a parameter around its update, in this order: its gradient is added to a mean, Lookahead begins; the
+// update; Lookahead, an average, a copy in another type, zeros in the gradient.
 import MartletCompute
 import MartletKernelInterface
 

@@ -1,6 +1,6 @@
 // State in 16, 8 and 4 bits, block after block: codes and scales become numbers of fp32 that a rule's loop works on, and
-// numbers become codes, rounded at random, with a scale that makes the largest magnitude of a block the largest code. Where blocks begin
-// is Compute/CodedArrays.swift's affair; the codes are Lanes/SmallFloats.swift's.
+// numbers become codes, rounded at random, with a scale that makes the largest magnitude of a block the largest code. Where
+// blocks begin is Compute/CodedArrays.swift's affair; the codes are Lanes/SmallFloats.swift's.
 
 import CMachine
 import MartletKernelInterface

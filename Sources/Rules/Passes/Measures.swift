@@ -1,5 +1,5 @@
-// The passes that measure a step: the sums of the gradient's squares before it, and behind it those of what the value has changed
-// by, with the value as it was in the gradient's place. Each square is in fp64.
+// The passes that measure a step: the sums of the gradient's squares before it, and behind it those of what the value has
+// changed by, with the value as it was in the gradient's place. Each square is in fp64.
 
 import MartletKernelInterface
 
