@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from martlet import _arguments
-from martlet._errors import ArgumentError, ShapeError
+from martlet._errors import ArgumentError, ShapeError, UnsupportedError
 from martlet._records import Node as Described
 from martlet._records import View
 from martlet.nn import _conventions, node
@@ -40,15 +40,19 @@ class WithStates(Layer):
         """Of each state that it begins with, and gives: the numbers of a sample."""
         return [layer.units for layer in self._ways() for _ in layer._states]
 
-    def __call__(self, sequence: Any, initial_state: Any = None) -> Any:
+    def __call__(self, sequence: Any, initial_state: Any = None, mask: Any = None) -> Any:
         """What it gives for a node: a node, or with return_state a list of it and the last states.
 
         initial_state   nodes of the states before the first step, (units,) each: of LSTM a list of two, the state and
                         what is remembered; of Bidirectional those of the layer that reads forward, then the other's;
                         None: zeros
+        mask            None: a mask is the sequence's, as Masking and SequenceMask make it; UnsupportedError else
 
         Raises as Layer's, and ShapeError for other states.
         """
+        if mask is not None:
+            raise UnsupportedError(f"{self!r} was called with mask; wanted a sequence that has it, such as "
+                                   "Masking()(x, mask=m) or SequenceMask()(x, lengths) gives")  # fmt: skip
         nodes = node.listed(sequence, f"the argument of {self!r}")
         if initial_state is not None:
             nodes += node.listed(initial_state, f"initial_state of {self!r}")
