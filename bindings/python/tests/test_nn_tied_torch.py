@@ -59,13 +59,16 @@ class NanoGPT(torch.nn.Module):
         self.lm_head = torch.nn.Linear(WIDTH, ROWS, bias=bias)
         self.transformer.wte.weight = self.lm_head.weight  # type: ignore[union-attr]
 
-    def forward(self, idx: Any, targets: Any = None) -> Any:
+    def read(self, idx: Any) -> Any:
         pos = torch.arange(0, idx.size(1), dtype=torch.long, device=idx.device)
         x = self.transformer["wte"](idx) + self.transformer["wpe"](pos)
         for block in self.transformer["h"]:  # type: ignore[attr-defined]
             x = x + block["attn"](block["ln_1"](x))
             x = x + block["c_proj"](functional.gelu(block["c_fc"](block["ln_2"](x))))
-        logits = self.lm_head(self.transformer["ln_f"](x))
+        return self.transformer["ln_f"](x)
+
+    def forward(self, idx: Any, targets: Any = None) -> Any:
+        logits = self.lm_head(self.read(idx))
         if targets is None:
             return logits
         return logits, functional.cross_entropy(logits.view(-1, logits.size(-1)), targets.view(-1), ignore_index=-1)
@@ -95,6 +98,20 @@ def test_nanogpt_there_and_back(bias: bool) -> None:
     nn.to_torch(model, other)
     assert other.lm_head.weight is other.transformer["wte"].weight
     alike(model.predict(X), copy.deepcopy(other).double()(ids).detach().numpy())
+
+
+class OfTheLastStep(NanoGPT):
+    """What it gives there without targets."""
+
+    def forward(self, idx: Any, targets: Any = None) -> Any:
+        return self.lm_head(self.read(idx)[:, [-1], :]), None
+
+
+def test_nanogpt_without_targets() -> None:
+    torch.manual_seed(1)
+    module, ids = OfTheLastStep(), torch.from_numpy(X)
+    model = nn.from_torch(module, ids)
+    alike(model.predict(X), copy.deepcopy(module).double()(ids)[0].detach().numpy())
 
 
 @pytest.mark.parametrize("clips", [False, True])

@@ -49,18 +49,19 @@ def model_of(module: Any, example: Any, name: str | None, seed: int | None, take
         elif node.op not in ("placeholder", "output"):
             raise UnsupportedError(f"the module's graph has {node.op} {node.name!r}, which is not taken")
     by_name = {node.name: node for node in exported.nodes}
-    loss = _loss_among([reading.values.get(by_name.get(output)) for output in exported.outputs])
+    given = _given(exported, by_name)
+    loss = _loss_among([reading.values.get(node) for node in given])
     if loss is not None:
         inputs = [one for one in inputs if one is not loss.target.node]
         outputs, sizes = [loss.scores.straight.node], [loss.scores.sizes]
     else:
-        values = [_output(reading, by_name[output], takes_scores) for output in exported.outputs]
+        values = [_output(reading, node, takes_scores) for node in given]
         outputs = [value.straight.node for value in values]
-        sizes = [exported.sizes(by_name[output]) for output in exported.outputs]
+        sizes = [exported.sizes(node) for node in given]
     _modes.compare(exported)
     model = Model(inputs, outputs[0] if len(outputs) == 1 else outputs, name=name, seed=seed)
     model.module_sizes = sizes  # type: ignore[attr-defined]
-    logs = [isinstance(reading.values.get(by_name[output]), LogSoftmax) for output in exported.outputs]
+    logs = [isinstance(reading.values.get(node), LogSoftmax) for node in given]
     model.module_logs = logs  # type: ignore[attr-defined]
     model.module_loss = None if loss is None else loss.loss  # type: ignore[attr-defined]
     # A module may compute what it does not give.
@@ -70,6 +71,17 @@ def model_of(module: Any, example: Any, name: str | None, seed: int | None, take
     model._carried = carried  # type: ignore[attr-defined]
     model._counts = Counter(exported.counts.values())  # type: ignore[attr-defined]
     return model
+
+
+def _given(exported: Exported, by_name: dict[str, Any]) -> list[Any]:
+    """What gives the outputs; a None among them, as of a loss without targets, is none."""
+    found = [one for one in exported.outputs if one is not None]
+    for one in found:
+        if one not in by_name:
+            raise UnsupportedError(f"{type(exported.module).__name__} gives {one!r}, and wanted are tensors of samples")
+    if not found:
+        raise UnsupportedError(f"{type(exported.module).__name__} gives nothing; wanted tensors of samples")
+    return [by_name[one] for one in found]
 
 
 def _output(reading: Reading, node: Any, takes_scores: bool) -> Value:

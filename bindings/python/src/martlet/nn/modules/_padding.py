@@ -13,6 +13,7 @@ from martlet.nn.modules._exporting import operation, refusal
 from martlet.nn.modules._reading import Reading
 from martlet.nn.node import Node
 
+_MOST = 4096
 _WHOLE = (torch.uint8, torch.int32, torch.int64)
 _WANTED = (
     "that depends on samples, which is taken where an input of bools is it, or its opposite, where an input of whole "
@@ -66,7 +67,7 @@ class _Mask(NamedTuple):
         -inf, or parameters are read."""
         try:
             found = _tracing.numbers(walk.exported, self.mask, known={self.read: given.clone()})
-        except _tracing.ElsewhereError:
+        except (_tracing.ElsewhereError, IndexError):
             return torch.zeros(0)
         found = found.reshape(len(found), -1)
         if found.dtype == torch.bool:
@@ -84,12 +85,13 @@ def _found(walk: Reading, mask: _Mask, between: set[Any]) -> Padding | None:
             if mask.hidden(walk, given).equal(given == bool(number)):
                 return Padding(read, number)
     elif shape == wanted and kind in _WHOLE:
-        numbers = {one for one in _numbers(between) if one < min(torch.iinfo(kind).max, 2**31) - 2}
-        near = torch.tensor(sorted({max(one + step, 0) for one in numbers for step in range(-2, 3)}), dtype=kind)
+        least, most = max(torch.iinfo(kind).min, -(2**31)), min(torch.iinfo(kind).max, 2**31) - 2
+        numbers = {one for one in _numbers(walk, between) if one < most}
+        near = torch.tensor(sorted({max(one + step, least) for one in numbers for step in range(-2, 3)}), dtype=kind)
         places = torch.arange(torch.Size(shape).numel()).reshape(shape)
         all_ids = [near[(places + first) % len(near)] for first in range(len(near))]
         found = [mask.hidden(walk, ids) for ids in all_ids]
-        for number in sorted(numbers):
+        for number in sorted(one for one in numbers if one >= 0):
             if all(one.equal(ids == number) for one, ids in zip(found, all_ids, strict=True)):
                 return Padding(read, number)
     elif shape in (wanted[:1], [*wanted[:1], 1]) and kind in _WHOLE:
@@ -119,7 +121,18 @@ def _behind(walk: Reading, mask: Any) -> tuple[set[Any], set[Any]]:
     return reads, between
 
 
-def _numbers(between: set[Any]) -> set[int]:
-    """Whole numbers that operations are called with."""
+def _numbers(walk: Reading, between: set[Any]) -> set[int]:
+    """Whole numbers that operations compare with, or find something by: those that they are called with, and of
+    constants what these hold, and where. None at all where a constant holds too much for all to be tried."""
     given = [one for node in between for one in (*node.args, *node.kwargs.values())]
-    return {one for one in given if isinstance(one, int) and not isinstance(one, bool) and one >= 0}
+    found = {one for one in given if isinstance(one, int) and not isinstance(one, bool)}
+    for constant in {one for node in between for one in node.all_input_nodes if walk.is_constant(one)}:
+        held = torch.as_tensor(_tracing.numbers(walk.exported, constant, has_parameters=True))
+        values = held.unique()
+        if not held.dtype.is_floating_point:
+            found.update(values[:_MOST].tolist())
+        if len(values) > 1:
+            found.update(range(max(held.shape)))
+        if len(values) > _MOST or len(found) > _MOST or (len(values) > 1 and held.dtype.is_floating_point):
+            return set()
+    return found

@@ -8,9 +8,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import torch
 
 from martlet.nn.basic import Dense, Flatten, Permute
 from martlet.nn.merging import Concatenate
+from martlet.nn.modules import _tracing
 from martlet.nn.modules._carrying import Carried, Fixed
 from martlet.nn.modules._exporting import operation, refusal
 from martlet.nn.modules._reading import Reading, Value, makes
@@ -97,6 +99,20 @@ def _slice(walk: Reading, node: Any, given: dict[str, Any]) -> Any:
     value, size = _parts(walk, node, given["dim"])
     places = range(value.laid[size])[slice(*ends, given["step"])]
     return Part(walk, value, size, places).taken()
+
+
+@makes("index.Tensor", any_order=True)
+def _index(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
+    """The places of a dimension that numbers of the module's name: x[:, [-1]]."""
+    (dim, *more) = (dim for dim, one in enumerate(given["indices"]) if one is not None)
+    named = given["indices"][dim]
+    if more or not walk.is_constant(named):
+        raise refusal(node, "has places that depend on samples, or of several dimensions, which is not taken")
+    found = _tracing.numbers(walk.exported, named)
+    if found.dim() != 1 or found.dtype == torch.bool or not len(found):
+        raise refusal(node, "has places that are no list of numbers, which is taken")
+    value, size = _parts(walk, node, dim)
+    return _picked(walk, value, size, [place % value.laid[size] for place in found.tolist()])
 
 
 @makes("split.Tensor", "split_with_sizes.default", "chunk.default", "unbind.int", any_order=True)

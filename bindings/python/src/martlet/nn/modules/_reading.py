@@ -175,7 +175,7 @@ class Reading:
                 is_size = operation(node) == "aten.sym_size.int"
                 if is_size or (known and torch.Tag.nondeterministic_seeded not in tags):
                     self._constants.add(node)
-            elif node.name in self.exported.names or node.op == "get_attr":
+            elif node.name in self.exported.names or node.name in self.exported.lifted or node.op == "get_attr":
                 self._constants.add(node)
 
     def _is_second(self, node: Any) -> bool:
