@@ -12,7 +12,10 @@ from martlet import nn
 
 CALLS: list[tuple[Callable[[Any], Any], str]] = [
     (lambda x: nn.BatchNormalization(name="norm")(x), '"norm" reads'),
-    (lambda x: nn.Bidirectional(nn.GRU(3))(x, mask=nn.Input((7,))), r"called with mask; wanted .* Masking\(\)\(x, mask=m\)"),
+    (
+        lambda x: nn.Bidirectional(nn.GRU(3))(x, mask=nn.Input((7,))),
+        r"called with mask; wanted .* Masking\(\)\(x, mask=m\)",
+    ),
     (lambda x: nn.BatchNormalization(name="norm")(nn.Dense(4)(nn.GRU(3, return_sequences=True)(x))), '"norm" reads'),
     (lambda x: nn.Concatenate(1, name="behind")([x, x]), '"behind" reads'),
     (lambda x: nn.Add(name="sum")([x, nn.Masking(1.0)(nn.Dense(3)(x))]), '"sum" reads'),
