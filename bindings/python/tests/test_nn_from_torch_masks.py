@@ -168,6 +168,8 @@ REFUSED: dict[str, tuple[Callable[[Any], Any], Any]] = {
     "two numbers": (lambda says: (says == 0) | (says == 3), HOLES),
     "another number of a tensor": (lambda says: (says == 0) | (says == torch.tensor(5)), HOLES),
     "those of a table": (lambda says: (says == 0) | (torch.arange(20) > 5)[says], HOLES),
+    "but of padding alone": (lambda says: says & ~says.all(1, keepdim=True), HOLES == 1),
+    "words but of padding alone": (lambda says: (says == 1) & ~(says == 1).all(1, keepdim=True), HOLES),
     "numbers below 0": (lambda says: (says == 0) | (says == -100), HOLES),
     "the step before": (lambda says: says.roll(1, 1), HOLES == 1),
     "of another sample": (lambda says: says.flip(0), HOLES == 1),

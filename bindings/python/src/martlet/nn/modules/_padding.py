@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 
 from martlet.nn.masking import Masking, SequenceMask
@@ -80,9 +81,9 @@ def _found(walk: Reading, mask: _Mask, between: set[Any]) -> Padding | None:
     kind, shape, wanted = read.meta["val"].dtype, _tracing.sizes(read), [sizes[0], sizes[-1]]
     draw = torch.Generator().manual_seed(1)
     if shape == wanted and kind == torch.bool:
-        given = torch.rand(shape, generator=draw) < 0.5
+        tried = [torch.rand(shape, generator=draw) < part for part in (0.5, 0.0, 1.0)]
         for number in (1, 0):
-            if mask.hidden(walk, given).equal(given == bool(number)):
+            if all(mask.hidden(walk, one).equal(one == bool(number)) for one in tried):
                 return Padding(read, number)
     elif shape == wanted and kind in _WHOLE:
         least, most = max(torch.iinfo(kind).min, -(2**31)), min(torch.iinfo(kind).max, 2**31) - 2
@@ -90,6 +91,7 @@ def _found(walk: Reading, mask: _Mask, between: set[Any]) -> Padding | None:
         near = torch.tensor(sorted({max(one + step, least) for one in numbers for step in range(-2, 3)}), dtype=kind)
         places = torch.arange(torch.Size(shape).numel()).reshape(shape)
         all_ids = [near[(places + first) % len(near)] for first in range(len(near))]
+        all_ids += [one.repeat(shape) for one in near]
         found = [mask.hidden(walk, ids) for ids in all_ids]
         for number in sorted(one for one in numbers if one >= 0):
             if all(one.equal(ids == number) for one, ids in zip(found, all_ids, strict=True)):
@@ -128,7 +130,7 @@ def _numbers(walk: Reading, between: set[Any]) -> set[int]:
     found = {one for one in given if isinstance(one, int) and not isinstance(one, bool)}
     for constant in {one for node in between for one in node.all_input_nodes if walk.is_constant(one)}:
         held = torch.as_tensor(_tracing.numbers(walk.exported, constant, has_parameters=True))
-        values = held.unique()
+        values = np.unique(held.numpy())
         if not held.dtype.is_floating_point:
             found.update(values[:_MOST].tolist())
         if len(values) > 1:
