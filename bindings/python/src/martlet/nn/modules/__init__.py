@@ -43,7 +43,8 @@ def from_torch(module: Any, example: Any, *, name: str | None = None, seed: int 
 
     A module that returns its loss, such as cross_entropy, of what it computes and of an input with targets, alone or
     behind its scores, becomes a model of what it computes, without that input; model.module_loss is the loss for
-    compile, None of other modules. A negative ignore_index is taken, and targets that have it are refused by fit.
+    compile, None of other modules. A negative ignore_index is taken, and targets that have it are refused by fit. What
+    a module gives as None is no output.
 
     What cannot be taken raises UnsupportedError, with the line of the module: packed sequences, other masks and states
     of attention and recurrent layers, control flow that depends on samples or on the batch's size, what differs in

@@ -129,7 +129,10 @@ def _numbers(walk: Reading, between: set[Any]) -> set[int]:
     given = [one for node in between for one in (*node.args, *node.kwargs.values())]
     found = {one for one in given if isinstance(one, int) and not isinstance(one, bool)}
     for constant in {one for node in between for one in node.all_input_nodes if walk.is_constant(one)}:
-        held = torch.as_tensor(_tracing.numbers(walk.exported, constant, has_parameters=True))
+        try:
+            held = torch.as_tensor(_tracing.numbers(walk.exported, constant, has_parameters=True))
+        except _tracing.ElsewhereError:
+            return set()
         values = np.unique(held.numpy())
         if not held.dtype.is_floating_point:
             found.update(values[:_MOST].tolist())
