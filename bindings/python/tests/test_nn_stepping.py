@@ -100,6 +100,28 @@ def test_states_know_no_end(kind: type[nn.Layer]) -> None:
     np.testing.assert_array_equal(model.generate(wanted[:60], 50, temperature=0), wanted)
 
 
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.SimpleRNN])
+def test_inputs_of_any_length(kind: type[nn.Layer]) -> None:
+    """Steps of recurrent layers alone, whatever lengths were read before, to the bits of the whole."""
+    x = nn.Input((None,), dtype="int32")
+    model = nn.Model(x, nn.Dense(VOCABULARY)(kind(7, return_sequences=True)(nn.Embedding(VOCABULARY, 5)(x))))
+    given = words(2, 90)
+    for length in (3, 90):
+        whole = model.predict(given[:, :length])
+        found = [model.predict_next(given[:, :2], reset=True)]
+        found += [model.predict_next(given[:, place : place + 1]) for place in range(2, length)]
+        np.testing.assert_array_equal(np.concatenate(found, 1), whole)
+        np.testing.assert_array_equal(model.predict_next(given[:, :length], reset=True), whole)
+    follows = model.generate(given[:, :70], 5, temperature=0)
+    for place in range(70, 75):
+        np.testing.assert_array_equal(model.predict(follows[:, :place])[:, -1].argmax(1), follows[:, place])
+    with pytest.raises(martlet.OrderError, match="no sequences are under way"):
+        model.predict_next(given[:, :1])
+    with pytest.raises(martlet.UnsupportedError, match="steps are kept of as many as the input has"):
+        x = nn.Input((None, 4))
+        nn.Model(x, nn.MultiHeadAttention(2, 2)(x, x, use_causal_mask=True)).predict_next(numbers(2, 1, 4))
+
+
 def test_states_that_a_layer_keeps_are_left_alone() -> None:
     model, x = character_model(nn.LSTM, batch=3, stateful=True), words(3, LENGTH)
     whole = model.predict(x)

@@ -15,6 +15,9 @@ from martlet.nn import _inputs
 from martlet.nn._built import Built
 from martlet.nn._trained import Trained
 
+# The least that inputs of any length take in a call.
+_SHORTEST = 64
+
 
 class Stepping(Trained):
     """A model that can be run along sequences. Not for use by itself."""
@@ -31,17 +34,18 @@ class Stepping(Trained):
         Layers are those that give at a step what they do for it alone, PositionEmbedding, attention with
         use_causal_mask=True and without a mask, and LSTM, GRU and SimpleRNN with return_sequences=True. Their states
         are zeros before the first step, and those that a stateful layer keeps are neither read nor moved. Others, as
-        Bidirectional, raise UnsupportedError. The weights may be trained meanwhile, and steps that were read are then
-        those of the weights before. Raises ShapeError where more steps come than the inputs have, in all or, without
-        attention and PositionEmbedding, in a call, and what predict does; the sequences stay where they were. One
-        thread at a time.
+        Bidirectional, raise UnsupportedError, and so do attention and PositionEmbedding where the inputs are of any
+        length. The weights may be trained meanwhile, and steps that were read are then those of the weights before.
+        Raises ShapeError where more steps come than the inputs have, in all or, without attention and
+        PositionEmbedding, in a call, which inputs of any length give the first one's, 64 or more; and what predict
+        does. The sequences stay where they were, but where such inputs have read another length meanwhile: OrderError
+        then. One thread at a time.
         """
         anew = _arguments.flag(reset, "reset")
         given = _inputs.arrays(x, "x", self._input_names())
         with self._owner.inside(), self._tentative():
             built = self._ready()
-            built.refuse_open("steps are kept of as many as the input has")
-            sizes = built.input_sizes()
+            sizes = _step_sizes(built)
             steps = [data.shape[1] if data.ndim > 1 else 1 for _, data in given]
             inputs = _inputs.converted(
                 given, built, [(count, *one[1:]) for count, one in zip(steps, sizes, strict=True)]
@@ -49,6 +53,12 @@ class Stepping(Trained):
             if len(set(steps)) > 1 or not steps[0] or not len(inputs[0]):
                 raise ShapeError(f"x has {_arguments.listed(steps)} steps; wanted 1 or more, as many of each input")
             if anew or not self._runs_along:
+                if built.model.is_open:
+                    sizes = [
+                        (max(steps[0], _SHORTEST) if known[0] is None else one[0], *one[1:])
+                        for known, one in zip(built.read_shapes, sizes, strict=True)
+                    ]
+                    built.model.set_sizes(sizes)
                 if steps[0] > sizes[0][0]:
                     raise ShapeError(f"x has {steps[0]} steps; wanted 1 to {sizes[0][0]}, as the input has")
                 built.model.begin_sequences(len(inputs[0]))
@@ -94,8 +104,7 @@ class Stepping(Trained):
         return found.reshape(*prompt.shape[:-1], -1)
 
     def _follow(self, built: Built, prompt: NDArray, count: int, draw: _Draw) -> NDArray:
-        built.refuse_open("steps are kept of as many as the input has")
-        sizes, tables, shapes = built.input_sizes(), built.tables(), built.output_shapes
+        sizes, tables, shapes = _step_sizes(built), built.tables(), built.output_shapes
         if len(sizes) != 1 or tables[0] is None or len(shapes) != 1 or len(shapes[0]) != 2:
             raise UnsupportedError(
                 f"{self!r} reads {len(sizes)} inputs and gives {_arguments.listed(shapes)}; wanted a model that reads "
@@ -129,6 +138,13 @@ class Stepping(Trained):
             one[:, 0] = draw(last)
             found[:, place] = one[:, 0]
         return found
+
+
+def _step_sizes(built: Built) -> list[tuple[int, ...]]:
+    """The sizes of a sample of each input. Raises where they are open, and what is kept grows with each step."""
+    if not _has_no_end(built):
+        built.refuse_open("steps are kept of as many as the input has")
+    return [*built.input_sizes()]
 
 
 def _has_no_end(built: Built) -> bool:
