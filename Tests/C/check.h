@@ -82,6 +82,19 @@ UNUSED static double check_number(uint64_t seed, uint64_t index) {
     return (double)((int)(check_bits(seed, index) >> 56) - 128) / 64.0;
 }
 
+/* Writes such a number as an element of a type. */
+UNUSED static void check_set(void *array, int64_t index, int32_t dtype, double number) {
+    if (dtype == MARTLET_FP64) ((double *)array)[index] = number;
+    else if (dtype == MARTLET_FP32) ((float *)array)[index] = (float)number;
+    else if (dtype == MARTLET_FP16) ((half *)array)[index] = (half)number;
+    else {
+        const float exact = (float)number;
+        uint32_t bits;
+        memcpy(&bits, &exact, 4);
+        ((uint16_t *)array)[index] = (uint16_t)(bits >> 16);
+    }
+}
+
 UNUSED static void check_fill(float *array, int64_t count, uint64_t seed) {
     for (int64_t i = 0; i < count; i++) array[i] = (float)check_number(seed, (uint64_t)i);
 }

@@ -100,15 +100,15 @@ static void widths(void) {
             CHECK_OK(martlet_chunk_set(d < 2 ? 0 : 64));
             memset(state, 0, sizeof state);
             for (int64_t i = 0; i < count; i++)
-                for (int k = 0; k < 2; k++) set(value[k], i, dtype, check_number(5, (uint64_t)i));
+                for (int k = 0; k < 2; k++) check_set(value[k], i, dtype, check_number(5, (uint64_t)i));
             for (int t = 0; t <= 12; t++) {
                 martlet_array slots[2];
                 memset(zeros, 0, sizeof zeros);
                 for (int r = 0; r < 3; r++) rows[r] = (int64_t)(check_bits((uint64_t)t, (uint64_t)r) % 12) * 3 + r;
                 for (int64_t i = 0; i < 3 * width; i++) {
                     const double number = check_number((uint64_t)t + 7, (uint64_t)i);
-                    set(grad, i, dtype, number);
-                    set(zeros, rows[i / width] * width + i % width, dtype, number);
+                    check_set(grad, i, dtype, number);
+                    check_set(zeros, rows[i / width] * width + i % width, dtype, number);
                 }
                 for (int k = 0; k < 2; k++) {
                     for (int s = 0; s < 2; s++) slots[s] = check_array(state[k][s], count, dtype);

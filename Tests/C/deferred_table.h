@@ -27,18 +27,6 @@ struct table {
 
 static int64_t sizes[2] = {ROWS, WIDTH}, strides[2];
 
-static inline void set(void *array, int64_t index, int32_t dtype, double number) {
-    if (dtype == MARTLET_FP64) ((double *)array)[index] = number;
-    else if (dtype == MARTLET_FP32) ((float *)array)[index] = (float)number;
-    else if (dtype == MARTLET_FP16) ((half *)array)[index] = (half)number;
-    else {
-        const float exact = (float)number; /* has seven significant bits */
-        uint32_t bits;
-        memcpy(&bits, &exact, 4);
-        ((uint16_t *)array)[index] = (uint16_t)(bits >> 16);
-    }
-}
-
 static inline double *new_backlog(int64_t rows) {
     int64_t bytes = 0;
     CHECK_OK(martlet_backlog_size(&bytes, rows));
@@ -57,7 +45,7 @@ static inline struct table *new_table(const martlet_config *config, const struct
         CHECK_OK(martlet_slot_get(&slot, config, s));
         if (slot.kind == MARTLET_SLOT_ELEMENTS) t->elements = s + 1;
     }
-    for (int64_t i = 0; i < ROWS * PITCH; i++) set(t->value, i, k->value, i % 37 == 5 ? -0.0 : check_number(3, (uint64_t)i));
+    for (int64_t i = 0; i < ROWS * PITCH; i++) check_set(t->value, i, k->value, i % 37 == 5 ? -0.0 : check_number(3, (uint64_t)i));
     t->backlog = new_backlog(ROWS);
     return t;
 }
@@ -98,10 +86,10 @@ static inline void step_both(struct table *by_rows, struct table *dense, martlet
     double exact[ROWS * WIDTH] = {0};
     for (int64_t i = 0; i < count * WIDTH; i++) {
         const double number = check_number((uint64_t)t + 90, (uint64_t)i);
-        set(values, i, k->grad, number);
+        check_set(values, i, k->grad, number);
         exact[rows[i / WIDTH] * WIDTH + i % WIDTH] += number; /* without rounding */
     }
-    for (int64_t i = 0; i < ROWS * WIDTH; i++) set(wanted, i, sums, exact[i]);
+    for (int64_t i = 0; i < ROWS * WIDTH; i++) check_set(wanted, i, sums, exact[i]);
     config.lr *= 1 - t / 100.0;
     martlet_array slots[SLOTS];
     martlet_config dense_config = config;

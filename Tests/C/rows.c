@@ -26,18 +26,6 @@ struct table {
 
 static int64_t sizes[3], strides[3], row_sizes[2], row_strides[2];
 
-static void set(void *array, int64_t index, int32_t dtype, double number) {
-    if (dtype == MARTLET_FP64) ((double *)array)[index] = number;
-    else if (dtype == MARTLET_FP32) ((float *)array)[index] = (float)number;
-    else if (dtype == MARTLET_FP16) ((half *)array)[index] = (half)number;
-    else {
-        const float exact = (float)number; /* has seven significant bits */
-        uint32_t bits;
-        memcpy(&bits, &exact, 4);
-        ((uint16_t *)array)[index] = (uint16_t)(bits >> 16);
-    }
-}
-
 static double get(const void *array, int64_t index, int32_t dtype) {
     if (dtype == MARTLET_FP64) return ((const double *)array)[index];
     if (dtype == MARTLET_FP32) return ((const float *)array)[index];
@@ -139,7 +127,7 @@ static void step_named(struct table *wanted, const struct table *given, const ma
                     sum = ++terms == 1 ? term : is_double ? sum + term : (double)((float)sum + (float)term);
                 }
             /* A sum of several is in the type computed in. */
-            set(small.grad, i * k->width + j, is_double ? MARTLET_FP64 : MARTLET_FP32, sum);
+            check_set(small.grad, i * k->width + j, is_double ? MARTLET_FP64 : MARTLET_FP32, sum);
         }
     }
     kind.grad = is_double ? MARTLET_FP64 : MARTLET_FP32;
@@ -167,15 +155,15 @@ static void begin_others(struct table *t, const martlet_config *config, const st
     for (int64_t row = 0; row < ROWS; row++)
         for (int64_t j = 0; j < k->width; j++) {
             const int64_t at = row * k->pitch + j;
-            if (copies) set(t->state[0], at, k->state, get(t->value, at, k->value));
-            if (a == MARTLET_RPROP) set(t->state[1], at, k->state, config->lr);
-            if (a == MARTLET_ADAGRAD) set(t->state[0], at, k->state, config->initial_accumulator_value);
+            if (copies) check_set(t->state[0], at, k->state, get(t->value, at, k->value));
+            if (a == MARTLET_RPROP) check_set(t->state[1], at, k->state, config->lr);
+            if (a == MARTLET_ADAGRAD) check_set(t->state[0], at, k->state, config->initial_accumulator_value);
         }
 }
 
 static void fill(struct table *t, const struct kind *k, uint64_t seed) {
     for (int64_t row = 0; row < ROWS; row++)
-        for (int64_t j = 0; j < k->pitch; j++) set(t->value, row * k->pitch + j, k->value, check_number(seed, (uint64_t)(row * k->pitch + j)));
+        for (int64_t j = 0; j < k->pitch; j++) check_set(t->value, row * k->pitch + j, k->value, check_number(seed, (uint64_t)(row * k->pitch + j)));
 }
 
 /* Steps by rows beside the expectation; the hash of all that came out. */
@@ -188,7 +176,7 @@ static uint64_t compare(martlet_config config, struct kind k, bool shaped, int64
     for (int t = 0; t < STEPS; t++) {
         const int64_t count = name_rows(rows, t == 2 ? 0 : named, (uint64_t)t + 10);
         const int64_t grad_pitch = shaped && t % 2 ? k.width + 3 : k.width;
-        for (int64_t i = 0; i < count * grad_pitch; i++) set(stepped.grad, i, k.grad, check_number((uint64_t)t + 50, (uint64_t)i) / 3);
+        for (int64_t i = 0; i < count * grad_pitch; i++) check_set(stepped.grad, i, k.grad, check_number((uint64_t)t + 50, (uint64_t)i) / 3);
         if (t == 0) begin_others(&wanted, &config, &k);
         martlet_array slots[SLOTS];
         martlet_parameter one = parameter(&stepped, slots, &k, ROWS, shaped);

@@ -142,7 +142,7 @@ class Stepping(Trained):
 
 def _step_sizes(built: Built) -> list[tuple[int, ...]]:
     """The sizes of a sample of each input. Raises where they are open, and what is kept grows with each step."""
-    if not _has_no_end(built):
+    if built.model.is_open and not _has_no_end(built):
         built.refuse_open("steps are kept of as many as the input has")
     return [*built.input_sizes()]
 
