@@ -11,9 +11,9 @@ import pytest
 import torch
 
 import martlet.torch as mt
+from codes import decoded
 from martlet import convert, optim
 from martlet._errors import ArgumentError, FormatError, MartletError, UnsupportedError
-from test_small_state import decoded
 
 NDArray = np.ndarray[Any, Any]
 SHAPE = (60, 101)  # its last block has 172 numbers

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 import martlet.torch as mt
+from codes import decoded
 from martlet import convert, optim
 from test_convert_coded import BITS, COUNT, SHAPE, arrays, check_kept, kept
-from test_small_state import decoded
 
 
 @pytest.mark.parametrize("word", ["int8", "int4"])
