@@ -5,8 +5,8 @@ FOLDER is .build/release where none is named. The twins are one source compiled 
 that two of them emit under the same weak name is one of which the linker keeps any, so AVX code could come to run where
 there is none. Checked are the objects (every weak function, and every function called, is the twin's own or on a short
 list) and the library (AVX instructions only inside the functions of the AVX twins). Of all the library's objects, that
-none calls swift_once, which starts a lazy value under a lock: a child forked meanwhile would wait for it forever. What
-is computed is not looked at here.
+none calls swift_once, which starts a lazy value under a lock: a child forked meanwhile would wait for it forever; and
+none what would ask for the tables of Unicode that the library is without. What is computed is not looked at here.
 """
 
 import collections
@@ -30,6 +30,14 @@ CALLED = {"memcpy", "memmove", "memset", "__stack_chk_fail", "fma"}
 INTERFACE = "MartletKernelInterface"
 # Data of the standard library that it may name: protocols that one of its own asks for. They hold no code.
 PROTOCOLS = re.compile(r"\$s(?:S\w|s\d+\w+)Mp")
+
+# What no module may call: the start of a lazy value; what asks for the properties of Unicode that the product is left
+# without (Martlet/UnicodeProperties.swift): of its scalars, of Character, and lowercased() and uppercased().
+LAZY = re.compile(r"swift_once")
+PROPERTIES = re.compile(
+    r"_swift_stdlib_get\w+|\$ss7UnicodeO6ScalarV10PropertiesV\w+|\$sSJ\d+(_?is|wholeNumber|lower|upper)\w+"
+    r"|\$sS[Ssy]\d+(lower|upper)cased\w+"
+)
 
 AVX_REGISTER = re.compile(r"%(?:ymm\d|zmm\d|k[0-7]\b)")
 AVX512_REGISTER = re.compile(r"%(?:zmm\d|k[0-7]\b)")
@@ -85,12 +93,14 @@ def check_object(twin: str, path: pathlib.Path, violations: list[str]) -> collec
     return counts
 
 
-def check_lazy_values(folder: pathlib.Path, violations: list[str]) -> int:
-    """How many objects of the library's modules there are; none may call swift_once."""
+def check_calls(folder: pathlib.Path, violations: list[str]) -> int:
+    """How many objects of the library's modules there are; none may call what LAZY or PROPERTIES names."""
     objects = [path for path in sorted(folder.glob("Martlet*.build/*.o")) if not path.parent.stem.endswith("Tests")]
     for path in objects:
-        if re.search(r" U swift_once$", run("nm", "--undefined-only", str(path)), re.MULTILINE):
-            violations.append(f"{path.name} of {path.parent.stem} calls swift_once")
+        for line in run("nm", "--undefined-only", str(path)).splitlines():
+            name = line.split()[-1]
+            if LAZY.fullmatch(name) or PROPERTIES.fullmatch(name):
+                violations.append(f"{path.name} of {path.parent.stem} calls {name}")
     return len(objects)
 
 
@@ -155,8 +165,8 @@ def main() -> int:
         if not total["functions"]:
             violations.append(f"{folder}/{twin}.build holds no function")
         print(f"{twin}: {len(objects)} objects, " + ", ".join(f"{count} {what}" for what, count in total.items()))
-    modules = check_lazy_values(folder, violations)
-    print(f"all modules: {modules} objects looked into for lazy values")
+    modules = check_calls(folder, violations)
+    print(f"all modules: {modules} objects looked into for lazy values and Unicode's properties")
     if modules < 20:
         violations.append(f"{folder} holds only {modules} objects")
     if platform.machine() in SETS:
