@@ -9,11 +9,12 @@ import PackageDescription
 #endif
 
 /// Every module: Swift 6 mode (from the tools version), warnings are errors; each function in a section of its own, so that
-/// the linker leaves out what nobody calls, and what it has already (`--icf=all`: also functions whose addresses are taken,
-/// since nothing compares those).
+/// the linker leaves out what nobody calls, also of what other modules might (`-internalize-at-link`), and what it has
+/// already (`--icf=all`: also functions whose addresses are taken, since nothing compares those).
 let everywhere: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
-    .unsafeFlags(["-Xfrontend", "-function-sections"], .when(configuration: .release)),
+    .unsafeFlags(
+        ["-Xfrontend", "-function-sections", "-Xfrontend", "-internalize-at-link"], .when(configuration: .release)),
 ]
 
 /// Every module but rules and kernels also marks each unsafe expression.
