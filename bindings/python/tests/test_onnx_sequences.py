@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
+import martlet
 from exported import alike, fill
 from martlet import nn
 from onnx_runs import run
@@ -94,3 +95,47 @@ def test_words_are_any_number(tmp_path: Path) -> None:
 
     assert exported(model(8), path) == ["batch", "steps"]
     alike(run(path, x), model(17).predict(x))
+
+
+UNREAD: list[tuple[Any, str, Any]] = [
+    ((None, 2), "float32", [None, 2]),
+    ((None,), "float32", [None]),
+    ((None,), "int32", [None]),
+    ((None, None, 3), "float32", [None, None, 3]),
+    ((4, None), "float32", [4, None]),
+    ((5, 2), "float32", [5, 2]),
+]
+
+
+@pytest.mark.parametrize("steps", [None, 7])
+@pytest.mark.parametrize(("shape", "dtype", "wanted"), UNREAD)
+def test_what_is_open_of_an_input_that_nothing_reads_is_any_number(
+    shape: Any, dtype: str, wanted: Any, steps: int | None, tmp_path: Path
+) -> None:
+    x, unread, path = nn.Input((steps, 3)), nn.Input(shape, dtype=dtype), tmp_path / "model.onnx"
+    model = nn.Model([unread, x], nn.Dense(2)(nn.GRU(3)(x)), seed=2)
+    model.to_onnx(path)
+    entered = [
+        [one.dim_param or one.dim_value or None for one in given.type.tensor_type.shape.dim]
+        for given in onnx.load(path).graph.input
+    ]
+    assert entered == [["batch", *wanted], ["batch", "steps", 3]]
+    given = [np.zeros((5, *(size or 11 for size in shape)), dtype), np.ones((5, 7, 3), np.float32)]
+    alike(run(path, given), model.predict(given))
+
+
+def test_inputs_of_any_length_beside_one_that_a_layer_reads_whole(tmp_path: Path) -> None:
+    x, other, path = nn.Input((None, 3)), nn.Input((5, 2)), tmp_path / "model.onnx"
+    model = nn.Model([x, other], nn.Concatenate()([nn.GRU(3)(x), nn.Flatten()(other)]), seed=2)
+    model.to_onnx(path)
+    given = [np.ones((4, 7, 3), np.float32), np.ones((4, 5, 2), np.float32)]
+    alike(run(path, given), model.predict(given))
+
+
+def test_images_of_any_size_beside_sequences_are_refused(tmp_path: Path) -> None:
+    """Their sizes would be those of the sample that the file was written by."""
+    x, image = nn.Input((None, 3)), nn.Input((None, None, 2))
+    model = nn.Model([x, image], nn.Concatenate()([nn.GRU(3)(x), nn.GlobalMaxPooling2D()(image)]))
+    with pytest.raises(martlet.UnsupportedError, match="wanted an Input without None"):
+        model.to_onnx(tmp_path / "model.onnx")
+    assert not (tmp_path / "model.onnx").exists()

@@ -122,8 +122,9 @@ class Graph:
         if value.tensor.startswith(f"{self.layer}/"):
             self._called[value.tensor] = self._free(self.layer)
 
-    def read(self, name: str, kind: int, sizes: Sequence[int | str]) -> None:
-        """Adds an input: onnx's number of its type, and the sizes of a sample, or what one that is free is called."""
+    def read(self, name: str, kind: int, sizes: Sequence[int | str | None]) -> None:
+        """Adds an input: onnx's number of its type, and the sizes of a sample, or what one that is free is called, None
+        where that is nothing."""
         self._inputs.append(onnx.helper.make_tensor_value_info(name, kind, ["batch", *sizes]))
 
     def give(self, value: Value, name: str, steps: str = "") -> None:
