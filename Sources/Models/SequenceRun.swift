@@ -97,7 +97,10 @@ extension Model {
             return try relaid(over: shapes, along: course)
         } catch {
             if error.kind != .shape { throw error }
-            throw MartletError(.unsupported, "the model has layers over whole samples; expected layers over sequences")
+            throw MartletError(
+                .unsupported,
+                "the model has layers over whole samples: for one step \(error.message); expected layers over sequences"
+            )
         }
     }
 

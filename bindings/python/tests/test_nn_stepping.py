@@ -230,6 +230,12 @@ def gives_states() -> nn.Model:
     return nn.Model(x, nn.GRU(3, return_sequences=True, return_state=True, name="mine")(x))
 
 
+def beside(side: Any, steps: int | None) -> nn.Model:
+    """A model of sequences, and of another input that has none."""
+    x, other = nn.Input((steps, 4), name="words"), nn.Input(side, name="price")
+    return nn.Model([other, x], [nn.Dense(2)(other), nn.LSTM(3, return_sequences=True)(x)])
+
+
 ALONG_ALL = martlet.UnsupportedError, "looks at steps as a whole"
 BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
     (lambda: sees_all().predict_next(numbers(2, 1, 4)), martlet.UnsupportedError, "sees steps behind a step's own"),
@@ -264,6 +270,27 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
         lambda: begins_with_states().predict_next([numbers(2, 1, 4), numbers(2, 1)]),
         martlet.UnsupportedError,
         '"mine" begins with states that it is given',
+    ),
+    *(
+        (
+            lambda side=side, steps=steps: beside(side, steps).predict_next(
+                [numbers(2, 1, *side[1:]), numbers(2, 1, 4)]
+            ),
+            martlet.ShapeError,
+            r"samples of \(5.*\) of 'price', .* of 'words'; wanted sequences of as many steps from each",
+        )
+        for side in ((5,), (5, 2))
+        for steps in (6, None)
+    ),
+    (
+        lambda: beside((5,), 6).predict_next([numbers(2, 5), numbers(2, 1, 4)]),
+        martlet.ShapeError,
+        r"samples of \(5,\) of 'price', \(6, 4\) of 'words'; wanted sequences of as many steps from each",
+    ),
+    (
+        lambda: beside((6,), 6).predict_next([numbers(2, 1), numbers(2, 1, 4)]),
+        martlet.UnsupportedError,
+        r"over whole samples: for one step layer \"dense\" would have arrays .*; expected layers over sequences",
     ),
     (lambda: masked().predict_next([[1]]), martlet.UnsupportedError, "reads a mask"),
     (lambda: language_model().predict_next(words(2, LENGTH + 1)), martlet.ShapeError, "x has 25 steps; wanted 1 to 24"),

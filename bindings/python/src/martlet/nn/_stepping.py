@@ -51,6 +51,8 @@ class Stepping(Trained):
                 given, built, [(count, *one[1:]) for count, one in zip(steps, sizes, strict=True)]
             )
             if len(set(steps)) > 1 or not steps[0] or not len(inputs[0]):
+                if not self._runs_along:
+                    self._begin(built, 1)
                 raise ShapeError(f"x has {_arguments.listed(steps)} steps; wanted 1 or more, as many of each input")
             if anew or not self._runs_along:
                 if built.model.is_open:
@@ -61,7 +63,7 @@ class Stepping(Trained):
                     built.model.set_sizes(sizes)
                 if steps[0] > sizes[0][0]:
                     raise ShapeError(f"x has {steps[0]} steps; wanted 1 to {sizes[0][0]}, as the input has")
-                built.model.begin_sequences(len(inputs[0]))
+                self._begin(built, len(inputs[0]))
                 self._runs_along = len(inputs[0])
             elif len(inputs[0]) != self._runs_along:
                 raise ShapeError(
@@ -73,6 +75,16 @@ class Stepping(Trained):
             built.model.next_steps(_arrays.address(room), room.size, parts(places, 0, len(inputs[0])))()
         found = _inputs.apart(room, shapes)
         return found[0] if len(found) == 1 else found
+
+    def _begin(self, built: Built, count: int) -> None:
+        """Begins so many sequences. Raises ShapeError where an input is none."""
+        try:
+            built.model.begin_sequences(count)
+        except ShapeError:
+            named = zip(self._input_names(), built.read_shapes, strict=True)
+            listed = ", ".join(f"{shape} of {name!r}" for name, shape in named)
+            raise ShapeError(f"the inputs read samples of {listed}; wanted sequences of as many steps from each, which "
+                             "are read step by step") from None  # fmt: skip
 
     def generate(
         self,
