@@ -125,6 +125,7 @@ class Layer(ABC):
     def _frozen_flag(self) -> int:
         return 0 if self._trainable else _ffi_models.FROZEN
 
+    @node.call
     def __call__(self, inputs: Any) -> Node:
         """What it gives for a node, or of Add, Multiply and Concatenate for a list of them.
 

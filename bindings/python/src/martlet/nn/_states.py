@@ -6,12 +6,13 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any
 
 from martlet import _arguments
-from martlet._errors import ArgumentError, ShapeError, UnsupportedError
+from martlet._errors import ArgumentError, ShapeError
 from martlet._records import Node as Described
 from martlet._records import View
 from martlet.nn import _conventions, node
 from martlet.nn._layer import Layer
 from martlet.nn._matching import NDArray, matched
+from martlet.nn.basic import refuse_mask
 from martlet.nn.node import Node
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class WithStates(Layer):
         """Of each state that it begins with, and gives: the numbers of a sample."""
         return [layer.units for layer in self._ways() for _ in layer._states]
 
+    @node.call
     def __call__(self, sequence: Any, initial_state: Any = None, mask: Any = None) -> Any:
         """What it gives for a node: a node, or with return_state a list of it and the last states.
 
@@ -50,9 +52,7 @@ class WithStates(Layer):
 
         Raises as Layer's, and ShapeError for other states.
         """
-        if mask is not None:
-            raise UnsupportedError(f"{self!r} was called with mask; wanted a sequence that has it, such as "
-                                   "Masking()(x, mask=m) or SequenceMask()(x, lengths) gives")  # fmt: skip
+        refuse_mask(self, "mask", mask)
         nodes = node.listed(sequence, f"the argument of {self!r}")
         if initial_state is not None:
             nodes += node.listed(initial_state, f"initial_state of {self!r}")

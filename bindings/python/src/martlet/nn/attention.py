@@ -7,19 +7,17 @@ from typing import Any
 from martlet import _arguments, _ffi_models
 from martlet._errors import ArgumentError, ShapeError
 from martlet._records import View
-from martlet.nn import _formats, initializers
+from martlet.nn import _formats, initializers, node
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph, Place
 from martlet.nn._matching import NDArray
-from martlet.nn.basic import unserved
+from martlet.nn.basic import refuse_mask, unserved
 from martlet.nn.node import Node
 
 _UNSERVED = (
     "output_shape", "attention_axes", "flash_attention", "seed", "kernel_regularizer", "bias_regularizer",
     "activity_regularizer", "kernel_constraint", "bias_constraint",
 )  # fmt: skip
-# Of a call.
-_UNSERVED_THERE = ("query_mask", "value_mask", "key_mask", "attention_mask", "return_attention_scores", "training")
 _PARTS = ("query", "key", "value")
 
 
@@ -78,11 +76,28 @@ class MultiHeadAttention(Layer):
         self.bias_initializer = initializers.get(bias_initializer, f"bias_initializer of {self}")
         self.use_causal_mask = False
 
-    def __call__(  # type: ignore[override]  # the names are Keras's
-        self, query: Any, value: Any = None, key: Any = None, *, use_causal_mask: bool = False, **others: Any
+    @node.call
+    def __call__(
+        self,
+        query: Any,
+        value: Any = None,
+        key: Any = None,
+        *,
+        use_causal_mask: bool = False,
+        query_mask: Any = None,
+        value_mask: Any = None,
+        key_mask: Any = None,
+        attention_mask: Any = None,
+        return_attention_scores: bool = False,
+        training: bool | None = None,
     ) -> Node:
         """What it gives for nodes. Raises as Layer's."""
-        unserved(self, {name: None if given is False else given for name, given in others.items()}, _UNSERVED_THERE)
+        for name, mask in (("query_mask", query_mask), ("value_mask", value_mask), ("key_mask", key_mask)):
+            refuse_mask(self, name, mask)
+        others = {
+            "attention_mask": attention_mask, "return_attention_scores": return_attention_scores, "training": training
+        }  # fmt: skip
+        unserved(self, {name: None if given is False else given for name, given in others.items()}, [*others])
         if value is None:
             raise ShapeError(f"{self!r} was called with one node; wanted a query and a value")
         causal = _arguments.flag(use_causal_mask, f"use_causal_mask of {self!r}")
@@ -139,8 +154,8 @@ class MultiHeadAttention(Layer):
     def _views(self) -> list[tuple[View, NDArray]]:
         found = []
         place = self._place()
-        for part, node in enumerate(self._weighted_nodes()):
-            for view, array in place.views(node):
+        for part, own in enumerate(self._weighted_nodes()):
+            for view, array in place.views(own):
                 sizes: tuple[int, ...] = array.shape
                 if part < 3:
                     sizes = (*sizes[:-1], self.num_heads, -1)

@@ -240,6 +240,13 @@ def weighted(layer: Any, kernel_name: str = "kernel") -> dict[str, Any]:
 _UNSERVED = ("bias_regularizer", "activity_regularizer", "kernel_constraint", "bias_constraint")
 
 
+def refuse_mask(layer: Layer, name: str, mask: Any) -> None:
+    """Refuses a call's mask that is not the sequence's own."""
+    if mask is not None:
+        raise UnsupportedError(f"{layer!r} was called with {name}; wanted a sequence that has it, such as "
+                               "Masking()(x, mask=m) or SequenceMask()(x, lengths) gives")  # fmt: skip
+
+
 def unserved(layer: Any, given: dict[str, Any], names: Sequence[str] = _UNSERVED) -> None:
     """Takes Keras's arguments that the library does not serve where they are None, and names others."""
     for name, value in given.items():

@@ -36,6 +36,7 @@ class Masking(Layer):
         super().__init__(name=name, input_shape=input_shape)
         self.mask_value = _arguments.real(mask_value, f"mask_value of {self}")
 
+    @node.call
     def __call__(self, inputs: Any, mask: Any = None) -> Node:
         """What it gives for a node. Raises as Layer's, and ArgumentError for a mask that is no Input."""
         nodes = node.listed(inputs, f"the argument of {self!r}")
@@ -59,6 +60,7 @@ class SequenceMask(Layer):
     def __init__(self, *, name: str | None = None) -> None:
         super().__init__(name=name)
 
+    @node.call
     def __call__(self, inputs: Any, lengths: Any = None) -> Node:
         """What it gives for a node. Raises as Layer's, and ArgumentError for lengths that are no Input."""
         nodes = node.listed(inputs, f"the argument of {self!r}")

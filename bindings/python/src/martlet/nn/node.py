@@ -6,14 +6,20 @@ A node is fixed when it is made, from nodes that are there, so that there can be
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import inspect
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 from martlet._errors import ArgumentError, DTypeError, UnsupportedError
 
 if TYPE_CHECKING:
     from martlet.nn._layer import Layer
     from martlet.nn._network import Network
+
+_Self = TypeVar("_Self", bound="Layer")
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
 class Node:
@@ -35,7 +41,7 @@ class Node:
         self.entry, self.inputs, self.sizes, self.dtype = entry, tuple(inputs), sizes, dtype
         # Of an entry that gives several nodes in one call which this is; all but the first read that one.
         self.part = part
-        # Which mask goes with its steps: nodes that have the same one have one object; None: all are seen.
+        # Which mask goes with its steps: those of nodes that have the same one are equal; None: all are seen.
         self.mask = mask
 
     @property
@@ -78,6 +84,28 @@ def _combined(layer: Any, node: Node, other: Any, sign: str) -> Node:
         raise UnsupportedError(f"{node!r} {sign} {other!r}: wanted a node of the same shape; numbers go in as "
                                "Normalization(mean=, factor=), which has one for each channel")  # fmt: skip
     found: Node = layer([node, other])
+    return found
+
+
+def call(
+    body: Callable[Concatenate[_Self, _Arguments], _Result],
+) -> Callable[Concatenate[_Self, _Arguments], _Result]:
+    """A layer's __call__, which raises DTypeError where it has too many arguments, too few, or others."""
+    own = inspect.signature(body)
+    said = own.replace(
+        parameters=[one.replace(annotation=one.empty) for one in own.parameters.values()][1:],
+        return_annotation=own.empty,
+    )
+
+    @wraps(body)
+    def found(layer: _Self, /, *given: _Arguments.args, **named: _Arguments.kwargs) -> _Result:
+        try:
+            said.bind(*given, **named)
+        except TypeError as error:
+            several = ", inputs a list of nodes" if layer._merges and "inputs" in said.parameters else ""
+            raise DTypeError(f"a call of {layer!r}: {error}; wanted layer{said}{several}") from None
+        return body(layer, *given, **named)
+
     return found
 
 

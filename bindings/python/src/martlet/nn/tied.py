@@ -10,7 +10,7 @@ from typing import Any
 
 from martlet import _arguments, _ffi_models
 from martlet._errors import ArgumentError, DTypeError, OrderError, ShapeError, UnsupportedError
-from martlet.nn import activations, initializers
+from martlet.nn import activations, initializers, node
 from martlet.nn._layer import Layer
 from martlet.nn._laying import Graph
 from martlet.nn._trial import Given
@@ -132,6 +132,7 @@ class ReversibleEmbedding(Embedding):
     def __getstate__(self) -> dict[str, Any]:
         return {**super().__getstate__(), "_head": None}
 
+    @node.call
     def __call__(self, inputs: Any, reverse: bool = False) -> Node:
         """What it gives for a node; reverse: of features, and not of tokens. Raises as Layer's, and OrderError."""
         if not _arguments.flag(reverse, f"reverse of {self!r}"):
