@@ -1,6 +1,6 @@
 /*
- * A preloaded malloc for allocation.c: counts allocations of a given size and more while it is told to,
- * in every thread, and can make the n-th of them fail. Outside the counted windows it only passes calls on to libc's own names.
+ * A preloaded malloc: counts allocations of a given size and more while it is told to, in every thread,
+ * and can make the n-th of them fail. Outside the counted windows it only passes calls on to libc's own names.
  */
 #include <errno.h>
 #include <stdatomic.h>

@@ -261,7 +261,10 @@ def tests() -> dict[str, Test]:
         "threads-without-fma": without_fma("threads", lines=6),
         "fork": program("fork", limit=240, lines=4, once=True),
         "fork_first": program("fork_first", limit=240),
-        "allocation": program("allocation", preload="malloc_count", lines=3, limit=240, once=True, in_memory=True),
+        "allocation": program("allocation", preload="malloc_count", limit=240, once=True),
+        "allocation_failures": program(
+            "allocation_failures", preload="malloc_count", lines=3, limit=240, once=True, in_memory=True
+        ),
         "family": program("family", preload="malloc_count", limit=240, once=True, in_memory=True),
         "guard": program("guard", limit=240),
         "save_kill": program("save_kill"),
