@@ -34,6 +34,11 @@ final class MaskMaking: Operation {
         super.init(inputs: [inputs[inputs.count - 1]], output: try Shape([steps], subject))
     }
 
+    /// Whether it says of a value what another one does.
+    func isSame(_ other: MaskMaking) -> Bool {
+        source == other.source && (source == .count || hidden == other.hidden) && output == other.output
+    }
+
     override var reads: ValueKind { source == .features ? .numbers : .indices }
     override var stopsGradient: Bool { true }
 
@@ -104,6 +109,13 @@ final class Hiding: Operation {
                 unsafe place.update(from: source, count: width)
             }
         }
+    }
+}
+
+extension Graph {
+    /// The mask that is made of these values already, where one is: made twice it is one.
+    func mask(like making: MaskMaking, of values: [Int]) -> Int? {
+        steps.first { ($0.operation as? MaskMaking)?.isSame(making) == true && $0.inputs == values }?.output
     }
 }
 

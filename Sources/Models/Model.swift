@@ -116,10 +116,12 @@ public final class Model {
         if let making { try check(making, reading: said, subject) }
         try keepStates(of: layer, prefix, subject)
         let start = graph.steps.count
-        if let making { masks.given = graph.append(making, reading: said, isFrozen: true) }
+        if let making {
+            masks.given = graph.mask(like: making, of: said) ?? graph.append(making, reading: said, isFrozen: true)
+        }
         if layer.kind == .masking { masks.read = masks.given }
-        // The operations of the layer's own node that these are once more, behind what makes its mask.
-        let again = first.map { nodes[$0].operations.lowerBound + (making == nil ? 0 : 1) }
+        // The operations of the layer's own node that these are once more, behind what may make its mask.
+        let again = first.flatMap { nodes[$0].operations.first { !(graph.steps[$0].operation is MaskMaking) } }
         let value = lay(operations, of: layer, reading: own + (masks.read.map { [$0] } ?? []), table, again)
         if let table = operations.first as? Embedding {
             take(Table(rows: table.rows, what: "a row of", layer: name), of: values[0])

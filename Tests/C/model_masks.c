@@ -118,6 +118,33 @@ static void lengths_that_cannot_be(void) {
     CHECK_OK(martlet_model_destroy(model));
 }
 
+/* Two layers that hide the same steps of an input, and one of them once more, make one mask; another number makes another. */
+static void a_mask_that_is_made_twice_is_one(void) {
+    martlet_model *model = NULL;
+    martlet_node found;
+    int32_t node, first;
+    CHECK_OK(martlet_model_create(&model, (const int64_t[]){STEPS, FEATURES}, 2, 7));
+    martlet_layer layer = network_layer(MARTLET_LAYER_MASKING, 0, MARTLET_ACTIVATION_LINEAR);
+    CHECK_OK(martlet_model_add(model, &layer, (const int32_t[]){0}, 1, &first));
+    CHECK_OK(martlet_model_add(model, &layer, (const int32_t[]){0}, 1, &node));
+    CHECK_OK(martlet_model_apply(model, first, (const int32_t[]){0}, 1, &node));
+    layer = network_layer(MARTLET_LAYER_ADD, 0, MARTLET_ACTIVATION_LINEAR);
+    CHECK_OK(martlet_model_add(model, &layer, (const int32_t[]){first, first + 1, node}, 3, &node));
+    for (int32_t k = first; k <= node; k++) {
+        CHECK_OK(martlet_model_node_get(model, &found, k));
+        CHECK(found.mask == first && found.reads_mask == (k == node ? -1 : first));
+    }
+    const int32_t sum = node;
+    layer = network_layer(MARTLET_LAYER_MASKING, 0, MARTLET_ACTIVATION_LINEAR);
+    layer.offset = 1;
+    CHECK_OK(martlet_model_add(model, &layer, (const int32_t[]){0}, 1, &node));
+    CHECK_OK(martlet_model_node_get(model, &found, node));
+    CHECK(found.mask == node);
+    layer = network_layer(MARTLET_LAYER_ADD, 0, MARTLET_ACTIVATION_LINEAR);
+    CHECK_STATUS(martlet_model_add(model, &layer, (const int32_t[]){sum, node}, 2, &node), MARTLET_ERROR_UNSUPPORTED);
+    CHECK_OK(martlet_model_destroy(model));
+}
+
 static void nodes_that_cannot_be(void) {
     martlet_model *model = NULL;
     CHECK_OK(martlet_model_create(&model, (const int64_t[]){STEPS, FEATURES}, 2, 7));
@@ -175,6 +202,7 @@ int main(void) {
     }
     all_ways_have_the_same_bits();
     lengths_that_cannot_be();
+    a_mask_that_is_made_twice_is_one();
     nodes_that_cannot_be();
     no_steps_are_the_state_before();
     return check_end();

@@ -105,10 +105,11 @@ martlet_status martlet_matmul(float *out, const float *left, const float *right,
  *                        many as there are steps. A hidden step leaves h and m as they are. Of what reads a sequence with
  *                        hidden steps the recurrent layers and ATTENTION read which are; DENSE, ACTIVATION, DROPOUT,
  *                        GAUSSIAN_NOISE, LAYER_NORM, GROUP_NORM, RESCALING, NORMALIZATION and POSITION hand it on, and ADD,
- *                        MULTIPLY and CONCATENATE where all nodes have the same, and drop it where one has none;
- *                        GLOBAL_AVERAGE_POOL1D takes the mean of steps that are seen, 0 where none is; BATCH_NORM fails
- *                        (UNSUPPORTED); others see all steps. Of an output with hidden steps a loss is the mean over a
- *                        batch's steps that are seen, 0 of none, and a metric that over all that a call sees
+ *                        MULTIPLY and CONCATENATE where all nodes have the same, as two have that hide steps of one node
+ *                        by one number, and drop it where one has none; GLOBAL_AVERAGE_POOL1D takes the mean of steps that
+ *                        are seen, 0 where none is; BATCH_NORM fails (UNSUPPORTED); others see all steps. Of an output with
+ *                        hidden steps a loss is the mean over a batch's steps that are seen, 0 of none, and a metric that
+ *                        over all that a call sees
  * ATTENTION              of three nodes, queries q, keys k and values v, of sequences, whose features are those of groups heads,
  *                        one behind another: for each head y[i] = sum w[i,j] v[j], with w[i] = softmax of q[i] k[j] / sqrt n
  *                        over the places j that i sees, n features of a head: all, or up to its own (MARTLET_CAUSAL), and

@@ -19,6 +19,11 @@ CALLS: list[tuple[Callable[[Any], Any], str]] = [
     (lambda x: nn.BatchNormalization(name="norm")(nn.Dense(4)(nn.GRU(3, return_sequences=True)(x))), '"norm" reads'),
     (lambda x: nn.Concatenate(1, name="behind")([x, x]), '"behind" reads'),
     (lambda x: nn.Add(name="sum")([x, nn.Masking(1.0)(nn.Dense(3)(x))]), '"sum" reads'),
+    (lambda x: nn.Add(name="sum")([nn.Masking(1.0)(one := nn.Input((7, 4))), nn.Masking(2.0)(one)]), '"sum" reads'),
+    (
+        lambda x: nn.Add(name="sum")([nn.Masking()(x, mask=nn.Input((7,))), nn.Masking()(x, mask=nn.Input((7,)))]),
+        '"sum" reads',
+    ),
     (lambda x: nn.MultiHeadAttention(1, 2, name="own")(x, x, nn.Masking(1.0)(nn.Dense(3)(x))), '"own_weights" reads'),
     (
         lambda x: nn.Model(one := nn.Input((7, 3)), nn.BatchNormalization(name="norm")(one), name="inner")(x),

@@ -19,10 +19,10 @@ class Masking(Layer):
 
     Dense, activations, Dropout, GaussianNoise, LayerNormalization, GroupNormalization, Rescaling and Normalization hand
     the mask on, as Keras's do, and so do a recurrent layer that returns sequences, and Add, Multiply and Concatenate of
-    nodes with the same mask. GlobalAveragePooling1D, losses and metrics pass over the steps. RMSNormalization,
-    convolutions, other pools and layers that move elements drop the mask, and so do Add, Multiply and Concatenate where
-    a node has none. BatchNormalization and nodes with several masks, with which Keras does more, raise
-    UnsupportedError.
+    nodes with the same mask, as two have that hide steps of one node by one number. GlobalAveragePooling1D, losses and
+    metrics pass over the steps. RMSNormalization, convolutions, other pools and layers that move elements drop the
+    mask, and so do Add, Multiply and Concatenate where a node has none. BatchNormalization and nodes with several
+    masks, with which Keras does more, raise UnsupportedError.
 
     layer(x, mask=m) hides the steps at which m is mask_value: an Input of a whole number, or a bool, for each step,
     (steps,), such as a mask of ones and zeros, or words of which mask_value is the padding; mask_value=1 takes torch's
