@@ -67,6 +67,7 @@ extension ProductPlan {
     /// stretch of its own.
     private static func cuts(_ size: ProductSize, wanted: Int, threads: Int) -> (rows: Cut, columns: Cut) {
         let (rows, columns) = (size.rows, size.columns)
+        if wanted == 1 { return (Cut(rows, by: rows), cut(columns, into: 1)) }
         let readsMuch = size.inner.saturatingProduct(columns) > 128 << 10
         let stretch = size.partialsStayNear ? columns : max(columns / threads, ProductLimits.panelColumns)
         let narrowest = size.areFew && size.inner >= 8192 ? stretch : readsMuch ? 128 : ProductLimits.panelColumns

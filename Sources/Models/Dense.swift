@@ -5,18 +5,20 @@ import MartletPlatform
 
 final class Dense: Weighted {
     private let features: Int
+    /// Rows of a sample.
+    private let outer: Int
 
     init(_ layer: Layer, input: Shape, _ subject: String) throws(MartletError) {
-        features = input.last
+        (features, outer) = (input.last, input.outerCount)
         try super.init(
             layer, kernel: [features, layer.units], input: input,
             output: input.replacingLast(with: layer.units, "\(subject)'s output"), subject)
     }
 
-    private func rows(_ batch: Int) -> Int { batch * input.outerCount }
+    private func rows(_ batch: Int) -> Int { batch * outer }
 
     override func calls(parameters: UnsafePointer<Float>, statistics: UnsafePointer<Float>) -> [CCall]? {
-        let rows = [input.outerCount, 1, features, input.outerCount, 1, 1, 1, 1, 1, 1, 1, 0, 0]
+        let rows = [outer, 1, features, outer, 1, 1, 1, 1, 1, 1, 1, 0, 0]
         return [
             unsafe CCall(window: rows, filters: units, bias: bias(behind: parameters)) { [units] (_, row, unit) in
                 unsafe parameters[row * units + unit]

@@ -7,12 +7,14 @@ import MartletPlatform
 extension Model {
     /// Throws `.overlap` where samples share memory with the model's parameters or statistics, or with the gradients of
     /// `trainer`: all that a caller has the address of.
-    func checkApart(_ samples: Samples, _ subject: String, _ trainer: Trainer? = nil) throws(MartletError) {
+    func checkApart(
+        _ samples: Samples, _ subject: @autoclosure () -> String, _ trainer: Trainer? = nil
+    ) throws(MartletError) {
         guard let built else { return }
-        try unsafe samples.checkApart(from: Samples(built.parameters), subject, "the model's parameters")
-        try unsafe samples.checkApart(from: Samples(built.statistics), subject, "the model's statistics")
+        try unsafe samples.checkApart(from: Samples(built.parameters), subject(), "the model's parameters")
+        try unsafe samples.checkApart(from: Samples(built.statistics), subject(), "the model's statistics")
         guard let trainer else { return }
-        try unsafe samples.checkApart(from: Samples(trainer.gradients), subject, "the model's gradients")
+        try unsafe samples.checkApart(from: Samples(trainer.gradients), subject(), "the model's gradients")
     }
 
     /// One training step on one batch: the samples that `rows` names, or all.
@@ -264,15 +266,17 @@ extension Model {
 
     /// Calls `body` on batch after batch, and the progress function after each; true where that asked to stop.
     private func walk(
-        _ count: Int, _ batch: Int, _ loop: Loop, _ clock: Stopwatch, epoch: Int?, _ tallies: Tallies?,
-        _ body: (Range<Int>) throws(MartletError) -> Void
+        _ count: Int, _ batch: Int, _ loop: Loop, _ clock: @autoclosure () -> Stopwatch, epoch: Int?,
+        _ tallies: Tallies?, _ body: (Range<Int>) throws(MartletError) -> Void
     ) throws(MartletError) -> Bool {
+        // Nobody who is told nothing has the time looked at.
+        let clock = loop.progress.map { _ in clock() }
         var start = 0
         while start < count {
             let end = min(start + batch, count)
             try body(start..<end)
             start = end
-            guard let report = loop.progress else { continue }
+            guard let report = loop.progress, let clock else { continue }
             var progress = Progress()
             progress.epoch = epoch ?? 0
             progress.epochs = epoch == nil ? 1 : loop.epochs

@@ -17,11 +17,14 @@ public final class Model {
     public static var mostInputs: Int { 16 }
     public static var mostOutputs: Int { 16 }
 
-    package private(set) var nodes: [Node]
+    /// What has been added. Every call reads it many times over, and who changes it is alone in the model, as its handle
+    /// sees to: the runtime need not look at each time whether somebody does.
+    @exclusivity(unchecked) private var laid = Laid()
+    package var nodes: [Node] { @inline(__always) get { unsafe laid.nodes } }
     /// The nodes that are the outputs: the one added last, unless others were named.
-    package private(set) var outputNodes = [0]
+    package var outputNodes: [Int] { @inline(__always) get { unsafe laid.outputNodes } }
+    var graph: Graph { @inline(__always) get { unsafe laid.graph } }
     private var hasNamedOutputs = false
-    private(set) var graph = Graph()
     package let seed: UInt64
     /// What ``build(_:)`` has made; read it as `built`.
     var kept: Built?
@@ -41,8 +44,6 @@ public final class Model {
     package var notes = Notes()
     /// What layers keep from batch to batch; nil: nothing.
     var stateKeeper: StateKeeper?
-    /// The table that each input names rows of; nil where it holds numbers.
-    private var tables: [Table?] = [nil]
 
     /// A model of one node, the first input. `seed` is that of initial values, dropout and the order of samples.
     public convenience init(input: Shape, seed: UInt64) throws(MartletError) {
@@ -54,8 +55,8 @@ public final class Model {
         building = try Once()
         workspaces = try Spares()
         spareArrays = try Spares()
-        let value = graph.addInput(input)
-        nodes = [
+        let value = unsafe laid.graph.addInput(input)
+        unsafe laid.nodes = [
             Node(
                 name: try OwnedText("input"), layer: Layer(.input), inputs: [], try Node.numbers([]), output: input,
                 value: value, operations: 0..<0)
@@ -117,7 +118,9 @@ public final class Model {
         try keepStates(of: layer, prefix, subject)
         let start = graph.steps.count
         if let making {
-            masks.given = graph.mask(like: making, of: said) ?? graph.append(making, reading: said, isFrozen: true)
+            masks.given =
+                graph.mask(like: making, of: said)
+                ?? (unsafe laid.graph.append(making, reading: said, isFrozen: true))
         }
         if layer.kind == .masking { masks.read = masks.given }
         // The operations of the layer's own node that these are once more, behind what may make its mask.
@@ -147,7 +150,7 @@ public final class Model {
             let table = place == 0 ? table : nil
             let isFrozen = table.map { graph.steps[$0].isFrozen } ?? layer.flags.contains(.frozen)
             let first = table ?? again.map { $0 + place }
-            read = [graph.append(operation, reading: read, isFrozen: isFrozen, first: first)]
+            read = [unsafe laid.graph.append(operation, reading: read, isFrozen: isFrozen, first: first)]
         }
         return read[0]
     }
@@ -187,8 +190,8 @@ public final class Model {
         let shape = try Shape(layer.sizes, "\(prefix)sizes")
         let text = try OwnedText(try freeName(for: layer, prefix))
         let numbers = try Node.numbers([])
-        let value = graph.addInput(shape)
-        tables.append(nil)
+        let value = unsafe laid.graph.addInput(shape)
+        unsafe laid.tables.append(nil)
         let here = graph.steps.count
         return append(
             Node(
@@ -196,7 +199,7 @@ public final class Model {
     }
 
     private func append(_ node: Node) -> Int {
-        nodes.append(node)
+        unsafe laid.nodes.append(node)
         if !hasNamedOutputs { give([nodes.count - 1]) }
         return nodes.count - 1
     }
@@ -224,8 +227,8 @@ public final class Model {
     }
 
     private func give(_ chosen: [Int]) {
-        (outputNodes, graph.outputs) = (chosen, chosen.map { nodes[$0].value })
-        graph.masks = chosen.compactMap { nodes[$0].mask }
+        unsafe (laid.outputNodes, laid.graph.outputs) = (chosen, chosen.map { nodes[$0].value })
+        unsafe laid.graph.masks = chosen.compactMap { nodes[$0].mask }
     }
 
     /// Throws where a value is not of what an operation reads: an input is either numbers or rows of tables.
@@ -270,8 +273,8 @@ public final class Model {
 
     private func take(_ table: Table, of value: Int) {
         guard let number = graph.inputs.firstIndex(of: value) else { return }
-        if let known = tables[number], known.rows <= table.rows { return }
-        tables[number] = table
+        if let known = self.table(ofInput: number), known.rows <= table.rows { return }
+        unsafe laid.tables[number] = table
     }
 
     /// The layer's name, or its kind's with a number that makes it the only one; "dense_again", where it is there once more,
@@ -303,9 +306,18 @@ public final class Model {
         workspaces.removeAll()
         sequenceRun = nil
         for (node, new) in zip(nodes, other.nodes) { node.resize(new) }
-        (graph, tables) = (other.graph, other.tables)
+        unsafe (laid.graph, laid.tables) = unsafe (other.laid.graph, other.laid.tables)
     }
 
     /// The table that an input names rows of; nil where it holds numbers.
-    func table(ofInput number: Int) -> Table? { tables[number] }
+    func table(ofInput number: Int) -> Table? { unsafe laid.tables[number] }
+}
+
+/// What a model is made of.
+private struct Laid {
+    var nodes: [Node] = []
+    var outputNodes = [0]
+    var graph = Graph()
+    /// The table that each input names rows of; nil where it holds numbers.
+    var tables: [Table?] = [nil]
 }

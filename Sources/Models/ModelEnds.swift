@@ -7,8 +7,8 @@ extension Model {
     public var input: Shape { nodes[0].output }
     public var output: Shape { outputShape(0) }
 
-    public var outputCount: Int { outputNodes.count }
-    public func outputShape(_ number: Int) -> Shape { nodes[outputNodes[number]].output }
+    public var outputCount: Int { graph.outputs.count }
+    public func outputShape(_ number: Int) -> Shape { graph.values[graph.outputs[number]].shape }
     /// Elements of a sample of all outputs.
     var outputElementCount: Int { (0..<outputCount).reduce(0) { $0 + outputShape($1).elementCount } }
 
@@ -31,6 +31,8 @@ extension Model {
 
     /// Throws `.order` where there is no layer, or the last node is none.
     func checkLayers() throws(MartletError) {
+        // Who has parameters has been looked at.
+        if building.isDone { return }
         guard nodes.count > 1 else {
             throw MartletError(.order, "the model has no layer; expected one to be added before")
         }

@@ -6,7 +6,8 @@ import MartletPlatform
 
 /// An array for each of a model's inputs, in the order of their nodes, or for each of its outputs.
 @safe public final class SampleArrays {
-    private var arrays = unsafe RawList<Samples>()
+    /// One call's at a time, so the runtime need not look at each use whether there is another.
+    @exclusivity(unchecked) private var arrays = unsafe RawList<Samples>()
     /// What messages call them.
     private(set) var name: StaticString
 

@@ -57,26 +57,27 @@ public enum SampleType: Int32, Sendable, BitwiseCopyable {
     ///   - types: those that they may be of.
     ///   - sequences: where samples are steps: of how many sequences.
     func sampleCount(
-        of shape: Shape, _ subject: String, types: [SampleType] = [.fp32], sequences: Int? = nil
+        of shape: Shape, _ subject: @autoclosure () -> String, types: [SampleType] = [.fp32], sequences: Int? = nil
     ) throws(MartletError) -> Int {
         guard unsafe types.contains(type) else {
             let words = types.map { "\($0)" }.joined(separator: ", ")
-            throw unsafe MartletError(.type, "\(subject).dtype is \(type); expected \(words)")
+            throw unsafe MartletError(.type, "\(subject()).dtype is \(type); expected \(words)")
         }
         let elements = shape.elementCount
         guard unsafe count > 0 && count % elements == 0 else {
             throw unsafe MartletError(
                 .shape,
-                "\(subject) has \(count) elements; expected 1 or more samples of \(elements), the elements of \(shape)")
+                "\(subject()) has \(count) elements; expected 1 or more samples of \(elements), the elements of \(shape)"
+            )
         }
         guard unsafe fits(shape, sequences) else {
             let wanted = sequences.map { unsafe [$0, count / elements / $0] + shape.list.dropFirst() }
             throw unsafe MartletError(
                 .shape,
-                "\(subject) has the sizes \(Shape.text((0..<rank).map { unsafe Int(sizes![$0]) })); "
+                "\(subject()) has the sizes \(Shape.text((0..<rank).map { unsafe Int(sizes![$0]) })); "
                     + "expected \(Shape.text(wanted ?? [count / elements] + shape.list))")
         }
-        try unsafe checkMemory(subject)
+        try unsafe checkMemory(subject())
         return unsafe count / elements
     }
 
@@ -91,23 +92,25 @@ public enum SampleType: Int32, Sendable, BitwiseCopyable {
     }
 
     /// Throws `.overlap` where these elements share memory with others; where there are none, they do not.
-    func checkApart(from other: Samples, _ subject: String, _ otherSubject: String) throws(MartletError) {
+    func checkApart(
+        from other: Samples, _ subject: @autoclosure () -> String, _ otherSubject: @autoclosure () -> String
+    ) throws(MartletError) {
         if unsafe count == 0 || other.count == 0 { return }
         let (start, otherStart) = unsafe (UInt(bitPattern: base), UInt(bitPattern: other.base))
         let end = unsafe start &+ UInt(count * type.size)
         let otherEnd = unsafe otherStart &+ UInt(other.count * other.type.size)
         guard end <= otherStart || otherEnd <= start else {
-            throw MartletError(.overlap, "\(subject) overlaps \(otherSubject); expected memory of its own")
+            throw MartletError(.overlap, "\(subject()) overlaps \(otherSubject()); expected memory of its own")
         }
     }
 
     /// Throws `.null` and `.alignment`.
-    func checkMemory(_ subject: String) throws(MartletError) {
+    func checkMemory(_ subject: @autoclosure () -> String) throws(MartletError) {
         guard let base = unsafe base else {
-            throw unsafe MartletError(.null, "\(subject).data is NULL; expected \(count) elements")
+            throw unsafe MartletError(.null, "\(subject()).data is NULL; expected \(count) elements")
         }
         guard UInt(bitPattern: base) % UInt(unsafe type.size) == 0 else {
-            throw unsafe MartletError.misaligned("\(subject).data", at: UInt(bitPattern: base), to: type.size)
+            throw unsafe MartletError.misaligned("\(subject()).data", at: UInt(bitPattern: base), to: type.size)
         }
     }
 

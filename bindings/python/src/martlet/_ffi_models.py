@@ -467,10 +467,9 @@ _weighted_by_address = _ffi._library_handle["martlet_model_weighted_train"]
 _weighted_by_address.restype = _ffi.STATUS
 _weighted_by_address.argtypes = [c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, c_void_p, c_int64]
 
-# And of martlet_model_predict.
+# And of martlet_model_predict, which is given ready arguments alone: ctypes need not look what becomes of each.
 _predict_by_address = _ffi._library_handle["martlet_model_predict"]
 _predict_by_address.restype = _ffi.STATUS
-_predict_by_address.argtypes = [c_void_p, c_void_p, c_int64, c_void_p, c_void_p]
 
 
 def bound_predict(model: int, out: int, out_count: int, x: int) -> Callable[[], int]:
