@@ -44,16 +44,19 @@ struct RowTargets {
 /// The losses and gradients of one piece's rows.
 func loss(_ request: UnsafeRawPointer, _ piece: Int, _ scratch: UnsafeMutableRawPointer) {
     let request: LossRequest = value(at: request)
+    let rows = request.cut.start(piece)..<request.cut.end(piece)
     switch request.loss {
-    case .crossEntropy: classes(request, piece, crossEntropy)
-    case .crossEntropyFromProbabilities: classes(request, piece, crossEntropyFromProbabilities)
-    case .nll: classes(request, piece, negativeLogLikelihood)
-    case .kullbackLeibler: classes(request, piece, divergence)
-    case .cosine: classes(request, piece, cosine)
+    case .crossEntropy:
+        let first = areFewClasses(request) ? fewClasses(request, rows, scratch) : rows.lowerBound
+        classes(request, first..<rows.upperBound, crossEntropy)
+    case .crossEntropyFromProbabilities: classes(request, rows, crossEntropyFromProbabilities)
+    case .nll: classes(request, rows, negativeLogLikelihood)
+    case .kullbackLeibler: classes(request, rows, divergence)
+    case .cosine: classes(request, rows, cosine)
     case .focal:
-        classes(request, piece) { focal($0, $1, $2, $3, $4, request.numbers.gamma, request.numbers.alpha) }
+        classes(request, rows) { focal($0, $1, $2, $3, $4, request.numbers.gamma, request.numbers.alpha) }
     case .focalFromProbabilities:
-        classes(request, piece) {
+        classes(request, rows) {
             focalFromProbabilities($0, $1, $2, $3, $4, request.numbers.gamma, request.numbers.alpha)
         }
     default: elementLoss(request, piece)
@@ -67,11 +70,11 @@ private typealias RowLoss = (
 ) -> Float
 
 @inline(__always)
-private func classes(_ request: LossRequest, _ piece: Int, _ rowLoss: RowLoss) {
+private func classes(_ request: LossRequest, _ rows: Range<Int>, _ rowLoss: RowLoss) {
     let columns = request.columns
     let factor = request.numbers.weight / Float(request.rows)
     let uniform = 1 / Float(columns)
-    for row in request.cut.start(piece)..<request.cut.end(piece) {
+    for row in rows {
         let targets = RowTargets(request, row: row, uniform: uniform)
         let gradient = request.gradient.map { $0 + row * columns }
         let weight = request.weights.map { number($0 + row) } ?? 1
