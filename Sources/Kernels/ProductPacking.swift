@@ -87,8 +87,8 @@ struct RightPanels {
                 left -= panelColumns
             }
             if rest > 0 {
+                write(SIMD16<Float>(), to: to + (wholeGrains(rest) - grain) * 4)
                 copyNumbers(from, to: to, count: rest)
-                clearNumbers(to + rest * 4, count: wholeGrains(rest) - rest)
             }
         }
     }

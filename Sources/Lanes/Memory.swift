@@ -73,10 +73,7 @@ func copyNumbers(_ source: UnsafeRawPointer, to target: UnsafeMutableRawPointer,
         write(read(source + place * 4) as SIMD16<Float>, to: target + place * 4)
         place += grain
     }
-    while place < count {
-        copy(source + place * 4, to: target + place * 4, bytes: 4)
-        place += 1
-    }
+    copyFew(count - place, source + place * 4, to: target + place * 4)
 }
 
 /// Makes numbers zeros.
