@@ -77,13 +77,72 @@ def test_there_and_back(name: str, starts: str, tmp_path: Path) -> None:
     alike(np.asarray(nn.to_keras(model)(x, training=False)), right)
 
 
+def _pads() -> NDArray:
+    x: NDArray = words() != 0
+    return x
+
+
+CALLED: dict[str, Callable[[Any, Any, Any], Any]] = {
+    "a cell": lambda x, seen, ids: K.LSTM(3)(x, mask=seen),
+    "by a number": lambda x, seen, ids: K.GRU(3)(K.Embedding(30, 4)(ids), mask=keras.ops.not_equal(ids, 3)),
+    "where one was dropped": lambda x, seen, ids: K.GRU(3)(
+        K.Conv1D(4, 1)(K.Embedding(30, 4, mask_zero=True)(ids)), mask=keras.ops.not_equal(ids, 0)
+    ),
+    "both ways": lambda x, seen, ids: K.Bidirectional(K.GRU(2))(x, mask=seen),
+    "with states": lambda x, seen, ids: K.GRU(4)(x, initial_state=[K.Flatten()(K.Conv1D(4, 7)(x))], mask=seen),
+    "its states": lambda x, seen, ids: K.LSTM(3, return_state=True)(x, mask=seen)[2],
+    "a mean": lambda x, seen, ids: K.GlobalAveragePooling1D()(x, mask=seen),
+    "values": lambda x, seen, ids: K.MultiHeadAttention(2, 3)(x, x, value_mask=seen),
+    "keys": lambda x, seen, ids: K.MultiHeadAttention(2, 3)(x, x, K.Dense(3)(x), key_mask=seen),
+    "keys and values": lambda x, seen, ids: K.MultiHeadAttention(2, 3)(
+        x, x, K.Dense(3)(x), value_mask=seen, key_mask=seen
+    ),
+    "several": lambda x, seen, ids: K.Concatenate()(
+        [K.GRU(3, name="masking")(x, mask=seen), K.LSTM(2)(x, mask=seen), K.SimpleRNN(2)(x)]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CALLED)
+@pytest.mark.filterwarnings("ignore:Layer")
+def test_masks_that_layers_are_called_with(name: str, tmp_path: Path) -> None:
+    keras.backend.clear_session()
+    keras.utils.set_random_seed(6)
+    inputs = [keras.Input((7, 4)), keras.Input((7,), dtype="bool"), keras.Input((7,), dtype="int32")]
+    theirs, given = keras.Model(inputs, CALLED[name](*inputs)), [numbers((9, 7, 4)), _pads(), words()]
+    theirs.save(tmp_path / "model.keras")
+    right = np.asarray(theirs(given, training=False))
+    others = [given[0], np.roll(given[1], 1, 0), given[2] % 4]
+    assert np.abs(np.asarray(theirs(others, training=False)) - right).max() > 1e-3
+    for source in (theirs, tmp_path / "model.keras"):
+        model = nn.from_keras(source)
+        alike(model.predict(given), right)
+
+
 def _not_equal(number: float) -> Callable[..., Any]:
     return lambda x, given: K.LSTM(3)(x, mask=keras.ops.not_equal(given, number))
 
 
 REFUSED: dict[str, tuple[Callable[..., Any], str]] = {
     "another": (_not_equal(3), "'lstm', a LSTM, is called with a mask; taken is that of an Embedding"),
-    "dropped": (lambda x, given: _not_equal(0)(K.Conv1D(4, 1)(x), given), "'lstm', a LSTM, is called with a mask"),
+    "all steps": (
+        lambda x, given: K.LSTM(3, return_sequences=True)(K.Conv1D(4, 1)(x), mask=keras.ops.not_equal(given, 0)),
+        "'lstm', a LSTM, is called with a mask and gives all steps, of which Keras forgets which are seen",
+    ),
+    "a query's": (
+        lambda x, given: K.MultiHeadAttention(1, 2)(
+            y := K.Conv1D(4, 1)(x), y, query_mask=keras.ops.not_equal(given, 0)
+        ),
+        "is called with query_mask of what 'not_equal[_0-9]*' gives, which is not served here; wanted None",
+    ),
+    "a key's that is a value's": (
+        lambda x, given: K.MultiHeadAttention(1, 2)(y := K.Conv1D(4, 1)(x), y, key_mask=keras.ops.not_equal(given, 0)),
+        "is called with key_mask of what 'not_equal[_0-9]*' gives",
+    ),
+    "computed": (
+        lambda x, given: K.LSTM(3)(K.Conv1D(4, 1)(x), mask=keras.ops.not_equal(K.Dense(7)(K.Flatten()(x)), 0)),
+        "'lstm', a LSTM, is called with a mask",
+    ),
     "a sum that drops it": (lambda x, given: K.LSTM(3)(x + K.Dense(4)(x)), "a Add, drops a mask"),
     "steps behind others": (lambda x, given: K.LSTM(3)(K.Concatenate(axis=1)([x, x])), "reads the mask"),
     "read": (lambda x, given: K.Dense(2)(keras.ops.not_equal(given, 0)), "'dense', a Dense, reads the mask"),

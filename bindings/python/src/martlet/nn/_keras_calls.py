@@ -10,15 +10,18 @@ from martlet.nn._keras_files import Entry
 from martlet.nn.node import Node
 
 _SIDES = ("query", "value", "key")
+_MASKS = ("value_mask", "key_mask")  # of what is read behind the query
 _WITH_STATES = ("LSTM", "GRU", "SimpleRNN", "Bidirectional")
 
 
-def check(entry: Entry, call: Entry, has_mask: bool) -> None:
-    """Raises UnsupportedError for an argument that says something else than a layer does here. has_mask: whether one
-    is a mask, which is looked at elsewhere."""
+def check(entry: Entry, call: Entry) -> None:
+    """Raises UnsupportedError for an argument that says something else than a layer does here; masks are looked at
+    elsewhere."""
     attends = entry["class_name"] == "MultiHeadAttention"
     for key, value in call["kwargs"].items():
-        if key == "mask" and has_mask:
+        if key == "mask" and is_tensor(value):
+            continue
+        if attends and key in _MASKS and is_tensor(value) and _MASKS.index(key) + 1 < len(attending(entry, call)[0]):
             continue
         if attends and (key in _SIDES or (key == "use_causal_mask" and isinstance(value, bool))):
             continue
@@ -28,8 +31,18 @@ def check(entry: Entry, call: Entry, has_mask: bool) -> None:
             continue
         # What predicts says that it does, whatever a layer was called with.
         if key != "training" and value is not None and (value is not False or not attends):
-            raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with {key} {value!r}, which is not "
-                                   "served here")  # fmt: skip
+            raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with {key} {_said(value)}, which is "
+                                   "not served here; wanted None")  # fmt: skip
+
+
+def is_tensor(value: Any) -> bool:
+    """Whether an argument is what a layer gives."""
+    return isinstance(value, dict) and value.get("class_name") == "__keras_tensor__"
+
+
+def _said(value: Any) -> str:
+    """An argument in a message: of what a layer gives, which does."""
+    return f"of what {value['config']['keras_history'][0]!r} gives" if is_tensor(value) else repr(value)
 
 
 def attending(entry: Entry, call: Entry) -> tuple[list[Any], bool]:
@@ -40,6 +53,12 @@ def attending(entry: Entry, call: Entry) -> tuple[list[Any], bool]:
         raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with something else than query, value and "
                                "key")  # fmt: skip
     return sides, named.get("use_causal_mask") is True
+
+
+def masks(entry: Entry, call: Entry) -> dict[int, Any]:
+    """The masks that a layer is called with, by the place of the node whose steps they hide."""
+    names = enumerate(("query_mask", *_MASKS)) if entry["class_name"] == "MultiHeadAttention" else [(0, "mask")]
+    return {place: call["kwargs"][name] for place, name in names if is_tensor(call["kwargs"].get(name))}
 
 
 def states(entry: Entry, call: Entry) -> list[Any]:

@@ -45,6 +45,7 @@ class Masks:
         self._of: dict[Node, Mask] = {}
         self._other: set[Node] = set()
         self._computed: dict[tuple[Any, ...], _Computed] = {}
+        self._hidden: dict[tuple[Node, Mask], Node] = {}
 
     def add(self, node: Node) -> None:
         """Says what becomes of the masks of what a node reads. Raises UnsupportedError where numbers of hidden steps,
@@ -101,6 +102,19 @@ class Masks:
         """Whether what an operation has given is the mask of a node."""
         found = self._computed.get(place)
         return found is not None and not (found.is_wide or found.is_of_each) and found.mask == self._of.get(node, ())
+
+    def hidden(self, node: Node, place: tuple[Any, ...], nodes: dict[Any, Node]) -> Node | None:
+        """A node with its steps hidden as a mask says that a layer is called with; None where no layer here does that:
+        the mask is no Input's, or there is another."""
+        computed, said = self._computed.get(place), nodes.get(place)
+        found = Mask(said, 0.0) if said is not None and said.dtype == "bool" else None
+        if computed is not None and not (computed.is_wide or computed.is_of_each):
+            found = computed.mask
+        if found is None or found.node.inputs or found.node.dtype == "float32" or self.is_masked(node):
+            return None
+        if (node, found) not in self._hidden:
+            self._hidden[node, found] = layers.Masking(found.number)(node, mask=found.node)
+        return self._hidden[node, found]
 
 
 def tensor_at(history: Any) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ from martlet.nn import _keras_calls, _keras_files, _keras_layers
 from martlet.nn._keras_files import Arrays, Entry
 from martlet.nn._keras_masks import READERS, Masks, given, tensor_at
 from martlet.nn._states import WithStates
+from martlet.nn.attention import MultiHeadAttention
 from martlet.nn.inputs import DTYPES, Input, InputLayer
 from martlet.nn.model import Model
 from martlet.nn.node import Node
@@ -28,8 +29,9 @@ def from_keras(source: Any) -> Model:
     source   a Sequential or functional model of Keras's, or the name of a .keras file, which is read by its config,
              without Keras, and of which nothing is run; that needs h5py: pip install h5py
 
-    Models in models, shared layers, several inputs and outputs, masks of Embedding and Masking, states that layers give
-    and begin with, and what is not trained come along; losses and the optimizer's state do not: compile the model here.
+    Models in models, shared layers, several inputs and outputs, masks of Embedding and Masking, and of an Input that
+    layers are called with, which become a Masking before these, states that layers give and begin with, and what is not
+    trained come along; losses and the optimizer's state do not: compile the model here.
     Predictions are Keras's but for rounding, and for what attention and Multiply give at steps that a mask hides:
     layers that read these too are refused.
 
@@ -117,19 +119,20 @@ def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[Any,
         return True
     attends = entry["class_name"] == "MultiHeadAttention"
     arguments, is_causal = _keras_calls.attending(entry, call) if attends else (call["args"], False)
-    (mask,) = given([call["kwargs"].get("mask")])
-    _keras_calls.check(entry, call, isinstance(mask, tuple))
+    _keras_calls.check(entry, call)
+    said = {place: tensor_at(one["config"]["keras_history"]) for place, one in _keras_calls.masks(entry, call).items()}
     arguments = [*arguments, *_keras_calls.states(entry, call)]
     reads = [*_tensors(entry, arguments, nodes)]
     for read in reads:
         masks.refuse(read, f"{_keras_layers.described(entry)}, reads")
     if any(read not in nodes for read in reads) or (index and (name, index - 1) not in nodes):
         return False
-    if isinstance(mask, tuple) and not (masks.has(mask) or mask in nodes):
+    if not all(masks.has(mask) or mask in nodes for mask in said.values()):
         return False
     if name not in made:
         made[name] = _entry(entry)
     found = [nodes[read] for read in reads]
+    are_taken = _hide(found, said, made[name], nodes, masks)
     if attends:
         whole = made[name](*found, use_causal_mask=is_causal)
     elif _keras_calls.is_reverse(entry, call):
@@ -138,19 +141,45 @@ def _laid(entry: Entry, index: int, made: dict[str, Any], nodes: dict[tuple[Any,
         whole = made[name](found if len(found) > 1 else found[0])
     for number, one in enumerate(whole if isinstance(whole, list) else [whole]):
         nodes[tensor_at((name, index, number))] = one
-    if len(found) > 1 and isinstance(made[name], WithStates) and masks.is_masked(found[0]) and mask is None:
+    if not are_taken:
+        raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with a mask; taken is that of an "
+                               "Embedding or a Masking before it, or of a sequence without one an Input of bool, or "
+                               "whether one of whole numbers is not equal to a number, by recurrent layers, "
+                               "Bidirectional, GlobalAveragePooling1D and attention's value and key")  # fmt: skip
+    if not attends and found[0] is not nodes[reads[0]] and nodes[name, index].mask is not None:
+        raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with a mask and gives all steps, of which "
+                               "Keras forgets which are seen; wanted a Masking before it, or an Embedding's "
+                               "mask_zero")  # fmt: skip
+    _check_kept(entry, made[name], found, bool(said), masks)
+    masks.add(nodes[name, index])
+    return True
+
+
+def _hide(
+    found: list[Node], said: Mapping[int, tuple[Any, ...]], layer: Any, nodes: dict[tuple[Any, ...], Node], masks: Masks
+) -> bool:
+    """Hides the steps of nodes that a layer is called with masks of, by their places; returns whether it takes all of
+    these here."""
+    takes = isinstance(layer, (*READERS, MultiHeadAttention))
+    hidden = {
+        place: found[place] if masks.is_of(mask, found[place]) else masks.hidden(found[place], mask, nodes)
+        for place, mask in said.items() if takes
+    }  # fmt: skip
+    for place, node in hidden.items():
+        found[place] = found[place] if node is None else node
+    return len(hidden) == len(said) and None not in hidden.values()
+
+
+def _check_kept(entry: Entry, layer: Any, found: Sequence[Node], is_said: bool, masks: Masks) -> None:
+    """Raises UnsupportedError where Keras's layer drops a mask of what it reads and one here does not. is_said: whether
+    it is called with one."""
+    if len(found) > 1 and isinstance(layer, WithStates) and masks.is_masked(found[0]) and not is_said:
         raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with initial_state and without mask, and "
                                "so forgets the mask of what it reads, which it keeps here; wanted mask=, or a sequence "
                                "without one")  # fmt: skip
-    if isinstance(mask, tuple) and not (isinstance(made[name], READERS) and masks.is_of(mask, found[0])):
-        raise UnsupportedError(f"{_keras_layers.described(entry)}, is called with a mask; taken is that of an "
-                               "Embedding or a Masking before it, by recurrent layers, Bidirectional and "
-                               "GlobalAveragePooling1D")  # fmt: skip
     if _keras_layers.is_operation(entry) and any(masks.is_masked(read) for read in found):
         raise UnsupportedError(f"{_keras_layers.described(entry)}, drops a mask, which keras.layers.Add, Multiply and "
                                "the like hand on as layers here do")  # fmt: skip
-    masks.add(nodes[name, index])
-    return True
 
 
 def _tensors(entry: Entry, argument: Any, nodes: Mapping[tuple[Any, ...], Node]) -> Iterator[tuple[Any, ...]]:
