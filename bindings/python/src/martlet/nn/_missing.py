@@ -75,6 +75,8 @@ _INSTEAD: dict[str, str] = {
     "OrbaxCheckpoint": "wanted ModelCheckpoint",
     "Functional": "wanted Model(inputs, outputs)",
     "Variable": "wanted numpy arrays",
+    **dict.fromkeys(("models", "saving"), "wanted martlet.nn's own Model, Sequential, load_model and clone_model"),
+    **dict.fromkeys(("ops", "backend"), "wanted layers for nodes, and numpy for arrays"),
     "KerasTensor": "wanted Input(shape), or what a layer's call gives",
 }  # fmt: skip
 
