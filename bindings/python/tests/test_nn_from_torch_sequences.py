@@ -273,15 +273,6 @@ def test_a_curve_beside_torchs(name: str, kind: Any, options: Any) -> None:
         np.testing.assert_allclose(module(x), other(x), atol=1e-4)
 
 
-class Begun(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer, self.start = nn.GRU(8, 8, batch_first=True), nn.Parameter(torch.zeros(1, 1, 8))
-
-    def forward(self, x: Any) -> Any:
-        return self.layer(x, self.start.expand(-1, x.size(0), -1).contiguous())[0]
-
-
 class Hidden(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -333,7 +324,6 @@ def tied(module: Any, name: str, other: str) -> Any:
 @pytest.mark.parametrize(
     ("make", "texts"),
     [
-        (Begun, ["begins with states of its own", "return self.layer(x, self.start"]),
         (lambda: nn.LSTM(8, 8, proj_size=4, batch_first=True), ["proj_size"]),
         (Turned, ["reads (steps, samples, features), and takes it for (samples", "return self.attention("]),
         (Hidden, ["key_padding_mask", "return self.attention("]),
@@ -348,7 +338,7 @@ def tied(module: Any, name: str, other: str) -> Any:
             ["for several of its weights", "and a parameter is one weight"],
         ),
     ],
-    ids=range(11),
+    ids=range(10),
 )
 def test_what_cannot_be_taken_is_named_with_its_line(make: Any, texts: list[str]) -> None:
     module = make()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import inspect
 import os
 import re
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,7 +18,7 @@ import numpy as np
 import torch
 
 from martlet._errors import DTypeError, ShapeError, UnsupportedError
-from martlet.nn.modules import _operators
+from martlet.nn.modules import _keeping, _operators
 
 _FRAME = re.compile(r'File "([^"]+)", line (\d+), in [^\n]*\n\s*([^\n]*)')
 _TORCH = str(Path(torch.__file__).parent) + os.sep
@@ -155,10 +154,10 @@ def exported(module: Any, inputs: list[Any], is_training: bool) -> Any:
     for one in inputs:
         shapes[one] = {0: batch}
     try:
-        with _mode(module, is_training), _operators.as_operations(module), warnings.catch_warnings():
-            # Recurrent layers list their weights anew, which torch.export warns of.
-            warnings.filterwarnings("ignore", "The tensor attributes?.* assigned during export", UserWarning)
+        with _keeping.refused(module), _mode(module, is_training), _operators.as_operations(module):
             return torch.export.export(module, tuple(inputs), dynamic_shapes=shapes, strict=False)
+    except UnsupportedError:
+        raise
     except Exception as error:  # torch raises many kinds, for one reason
         if _packs(module, error):
             raise UnsupportedError(f"{type(module).__name__} packs sequences, and packed sequences are not served "

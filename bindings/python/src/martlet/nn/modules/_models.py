@@ -17,6 +17,7 @@ def model_of(module: Any, example: Any, name: str | None, seed: int | None, take
     """What from_torch gives; takes_scores: where a module ends in logarithms of a softmax, of what it is of."""
     from martlet.nn.modules import (  # noqa: F401 - which say what they make
         _attention,
+        _handing,
         _modes,
         _padding,
         _parts,
@@ -32,6 +33,7 @@ def model_of(module: Any, example: Any, name: str | None, seed: int | None, take
     inputs = _inputs(exported, reading)
     _attention.find(reading)
     _padding.find(reading)
+    _handing.find(reading)
     for node in exported.nodes:  # whose own names say more than those of what they are made of
         if node.op == "call_function" and (why := reason(operation(node))):
             raise refusal(node, f"is not taken{why}")

@@ -127,6 +127,26 @@ def _split(walk: Reading, node: Any, given: dict[str, Any]) -> list[Part]:
     return [Part(walk, value, size, range(whole)[start:end], drops) for start, end in pairwise(ends)]
 
 
+@makes("repeat.default", "expand.default", any_order=True)
+def _repeat(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
+    """Steps, or features, several times behind one another."""
+    value, sizes = walk.value(node.args[0]), [*node.meta["val"].shape]
+    if len(sizes) != value.rank + 1:
+        raise refusal(node, "makes further dimensions, which is not taken")
+    place = int(value.is_second)
+    if str(sizes[place]) != walk.exported.batch:
+        raise refusal(node, "repeats samples, which is not taken")
+    del sizes[place]
+    changed = [dim for dim, (now, then) in enumerate(zip(value.sizes, sizes, strict=True)) if now != then]
+    if not changed:
+        return value
+    if len(changed) > 1:
+        raise refusal(node, "repeats two dimensions, and one is taken")
+    dim = changed[0] + 1 if not value.is_second or changed[0] else 0
+    value, size = _parts(walk, node, dim)
+    return _picked(walk, value, size, [*range(value.laid[size])] * (sizes[changed[0]] // value.laid[size]))
+
+
 def halves(walk: Reading, node: Any, dim: int) -> list[Part]:
     """The two halves of what an operation reads, along a dimension."""
     value, size = _parts(walk, node, dim)

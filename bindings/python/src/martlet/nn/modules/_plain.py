@@ -161,7 +161,7 @@ def _negative(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
     return walk.value(node.args[0]).through(Rescaling(-1.0))
 
 
-@makes("cat.default")
+@makes("cat.default", any_order=True)
 def _cat(walk: Reading, node: Any, given: dict[str, Any]) -> Any:
     found: list[Any] = [walk.values.get(one) for one in given["tensors"]]
     if all(isinstance(one, Columns) for one in found) and given["dim"] in (1, -1):
@@ -169,21 +169,27 @@ def _cat(walk: Reading, node: Any, given: dict[str, Any]) -> Any:
     values = [walk.value(one) for one in given["tensors"]]
     if len(values) == 1:
         return values[0]
-    is_turned = all(value.is_turned for value in values)
+    is_turned, is_second = all(value.is_turned for value in values), values[0].is_second
     values = values if is_turned else [value.straight for value in values]
+    if any(value.is_second != is_second for value in values):
+        raise refusal(node, "reads (steps, samples, features) and samples that are first, and one order is taken")
     dim = given["dim"] % (values[0].rank + 1)
+    if is_second and dim < 2:
+        dim = 1 - dim
     if dim == 0:
         raise refusal(node, "puts samples behind one another, which is not taken")
-    return Value(Concatenate(3 - dim if is_turned else dim)([value.node for value in values]), is_turned)
+    return Value(Concatenate(3 - dim if is_turned else dim)([value.node for value in values]), is_turned, is_second)
 
 
 # ---- sizes ----
 
 
 @makes("view.default", "reshape.default", "flatten.using_ints", "unsqueeze.default", "squeeze.dim", "squeeze.dims",
-       "squeeze.default", "unflatten.int")  # fmt: skip
+       "squeeze.default", "unflatten.int", any_order=True)  # fmt: skip
 def _renamed(walk: Reading, node: Any, given: dict[str, Any]) -> Any:
     value = walk.value(node.args[0])
+    if value.is_second or _is_led(walk, node, value):
+        return _led(walk, node, value)
     if is_flat(walk, node, value):
         return Flat(value)
     sizes = walk.exported.sizes(node) or (1,)
@@ -192,6 +198,23 @@ def _renamed(walk: Reading, node: Any, given: dict[str, Any]) -> Any:
     if 1 not in value.sizes:  # else the order is the same
         value = value.straight
     return Value((Flatten() if len(sizes) == 1 else Reshape(sizes))(value.node))
+
+
+def _is_led(walk: Reading, node: Any, value: Value) -> bool:
+    """Whether an operation puts one step before the samples."""
+    return value.rank == 1 and [*map(str, node.meta["val"].shape)] == ["1", walk.exported.batch, str(value.laid[0])]
+
+
+def _led(walk: Reading, node: Any, value: Value) -> Value:
+    """One step before the samples, or what was one without it."""
+    if not value.is_second:
+        return Value(Reshape((1, *value.laid))(value.node), False, True)
+    shape = [*map(str, node.meta["val"].shape)]
+    if shape[1:] == [walk.exported.batch, str(value.laid[1])] and shape[0] == str(value.laid[0]):
+        return value
+    if value.laid[0] != 1 or shape != [walk.exported.batch, str(value.laid[1])]:
+        raise refusal(node, "is not taken of (steps, samples, features), but where it drops the one step")
+    return Value(Flatten()(value.node))
 
 
 @makes("transpose.int", "permute.default", any_order=True)

@@ -24,6 +24,7 @@ from martlet.nn.modules import _exporting, _tracing
 from martlet.nn.modules._carrying import AnyWeight, Carried, Weight, shared
 from martlet.nn.modules._exporting import Exported, operation, refusal
 from martlet.nn.node import Node
+from martlet.nn.normalizations import BatchNormalization
 from martlet.nn.sequences import Embedding
 
 
@@ -128,6 +129,8 @@ class Reading:
         self.attended: dict[Any, Any] = {}
         # What hides padding, by the operation, or input, that gives the mask.
         self.padding: dict[Any, Any] = {}
+        # Means of the steps that are seen, by the quotient: of what, and what hides the others.
+        self.means: dict[Any, Any] = {}
         self._constants: set[Any] = set()
         self._find_constants()
 
@@ -173,7 +176,7 @@ class Reading:
                 tags = getattr(node.target, "tags", ())
                 known = all(one in self._constants for one in node.all_input_nodes)
                 is_size = operation(node) == "aten.sym_size.int"
-                if is_size or (known and torch.Tag.nondeterministic_seeded not in tags):
+                if is_size or _tracing.is_like(node) or (known and torch.Tag.nondeterministic_seeded not in tags):
                     self._constants.add(node)
             elif node.name in self.exported.names or node.name in self.exported.lifted or node.op == "get_attr":
                 self._constants.add(node)
@@ -229,8 +232,14 @@ class Reading:
         asked = {known[name].requires_grad for name in names if name in known}
         if asked == {True, False}:
             raise refusal(node, f"has parameters of which some are trained and some not: {', '.join(names)}")
-        if asked == {False} and any(name in self.exported.buffers for name in names):
-            raise refusal(node, "is frozen, where torch goes on with the batch's statistics and a model does not")
+        buffers = [name for name in names if name in self.exported.buffers]
+        if make is BatchNormalization:
+            if asked == {False} and buffers:
+                raise refusal(node, "is frozen, where torch goes on with the batch's statistics and a model does not")
+        elif buffers and True in asked:
+            raise refusal(node, f"has {buffers[0]!r} for a weight, a buffer, beside parameters that are trained")
+        elif buffers:
+            return {"trainable": False}
         return {"trainable": asked != {False}}
 
     def _name(self, node: Any, names: tuple[str, ...]) -> str | None:

@@ -6,36 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 
 from martlet.nn import _conventions
 from martlet.nn.basic import Dropout
 from martlet.nn.bidirectional import Bidirectional
 from martlet.nn.modules import _tracing
 from martlet.nn.modules._carrying import AnyWeight, Part, Rows, Sum, Weight
-from martlet.nn.modules._exporting import operation, refusal
-from martlet.nn.modules._parts import Columns, beside
+from martlet.nn.modules._exporting import arguments, operation, refusal
+from martlet.nn.modules._handing import States, begun, together
+from martlet.nn.modules._parts import Columns
 from martlet.nn.modules._reading import Reading, Value, makes
 from martlet.nn.recurrent import GRU, LSTM, SimpleRNN
-
-
-class States:
-    """The states behind the last step, of each layer one for each direction, wherever they are moved. root: what gives
-    them."""
-
-    def __init__(self, root: Any, states: Sequence[Columns]) -> None:
-        self.root, self.states = root, states
-
-    def moved(self, node: Any) -> Any:
-        """What an operation that moves numbers makes of them: states beside one another in each sample, or these."""
-        places = _tracing.places(self.root)
-        units = places.shape[2]
-        found = _tracing.run(node, {self.root: places})
-        if found.dim() != 2 or found.shape[0] != places.shape[1] or found.shape[1] % units:
-            return self
-        order = [int(place) // (units * len(found)) for place in found[0, ::units]]
-        wanted = torch.cat([places[number] for number in order], 1)
-        return beside([self.states[number] for number in order]) if found.equal(wanted) else self
 
 
 class End:
@@ -55,50 +36,72 @@ def _recurrent(walk: Reading, node: Any, given: dict[str, Any]) -> list[Any]:
     kind, place = operation(node).split(".")[1], 1 if given["batch_first"] else 0
     value = walk.value(given["input"]).straight
     _check(walk, node, given, value)
+    begins = _beginnings(walk, node, given["hx"], value)
     directions = 2 if given["bidirectional"] else 1
     each = 4 if given["has_biases"] else 2
     if len(given["params"]) != given["num_layers"] * directions * each:
         raise refusal(node, "has projections (proj_size), which are not taken")
     parameters = [given["params"][start : start + each] for start in range(0, len(given["params"]), each)]
     parts = {user.args[1]: user for user in node.users}
-    ends = directions == 1 and 0 in parts and _ends_alone(parts[0], place)
-    wants_all = 0 in parts and bool(parts[0].users) and not ends
-    remembers = kind == "lstm" and 2 in parts and bool(parts[2].users)
+    wants_all, remembers = _wanted(walk, node, place if directions == 1 else None)
     states: list[Columns] = []
     memories: list[Columns] = []
     for number in range(given["num_layers"]):
         is_last = number == given["num_layers"] - 1
         keeps = wants_all or not is_last
-        own = parameters[number * directions : (number + 1) * directions]
-        value, ended = _layer(walk, node, kind, value, own, keeps, remembers)
+        ways = range(number * directions, (number + 1) * directions)
+        own, first = [parameters[way] for way in ways], together([one[way] for way in ways for one in begins])
+        value, ended = _layer(walk, node, kind, value, own, keeps, remembers, first)
         memories += [Columns(walk, one, range(one.laid[-1])) for one in ended]
         units = value.laid[-1] // directions
         for way, step in enumerate((-1, 0)[:directions]):
             states.append(Columns(walk, value, range(way * units, (way + 1) * units), step if keeps else None))
         if given["dropout"] and given["train"] and not is_last:
             value = value.through(Dropout(given["dropout"]))
-    steps = End(parts[0], value, place) if ends else value if wants_all else None
-    return [steps, States(parts.get(1), states), States(parts.get(2), memories) if memories else None]
+    steps = value if wants_all else End(parts[0], value, place) if 0 in parts else None
+    handed = [States(walk, parts[1], states) if 1 in parts else None]
+    return [steps, *handed, States(walk, parts[2], memories) if memories and 2 in parts else None]
 
 
 def _check(walk: Reading, node: Any, given: dict[str, Any], value: Value) -> None:
-    """Refuses sequences that lie otherwise than the layer takes them, and initial states."""
+    """Refuses sequences that lie otherwise than the layer takes them."""
     if value.rank != 2 or value.is_second == given["batch_first"]:
         order = "(samples, steps, features)", "(steps, samples, features)"
         raise refusal(node, f"reads {order[value.is_second]}, and takes it for {order[not value.is_second]}")
-    initial = given["hx"] if isinstance(given["hx"], list | tuple) else [given["hx"]]
-    for state in initial:
-        try:
-            is_zero = not _tracing.numbers(walk.exported, state).any()
-        except _tracing.ElsewhereError:
-            is_zero = False
-        if not is_zero:
-            raise refusal(node, "begins with states of its own, and zeros are taken")
+
+
+def _beginnings(walk: Reading, node: Any, given: Any, value: Value) -> list[list[Value | None]]:
+    """What it begins with, of LSTM two for each layer and direction."""
+    return [begun(walk, node, value, one) for one in (given if isinstance(given, list | tuple) else [given])]
+
+
+def _wanted(walk: Reading, node: Any, place: int | None) -> tuple[bool, bool]:
+    """Whether all steps are read, and what an LSTM remembers; what is there several times is one layer, which gives
+    what is read of any. place: of the steps, where the last alone may be read."""
+    same = [one for one in walk.exported.nodes if _is_same(one, node)]
+    ends = place is not None and all(_ends_alone(one, place) for one in same)
+    remembers = operation(node) == "aten.lstm.input" and any(_reads(one, 2) for one in same)
+    return any(_reads(one, 0) for one in same) and not ends, remembers
+
+
+def _is_same(node: Any, other: Any) -> bool:
+    """Whether two operations are one layer."""
+    if node.op != "call_function" or operation(node) != operation(other):
+        return False
+    return bool(arguments(node)["params"] == arguments(other)["params"])
+
+
+def _reads(node: Any, part: int) -> bool:
+    """Whether something that it gives is read."""
+    return any(user.args[1] == part and user.users for user in node.users)
 
 
 def _ends_alone(node: Any, place: int) -> bool:
-    """Whether of all steps the last is read alone."""
-    places = _tracing.places(node)
+    """Whether of all steps the last is read alone, or none."""
+    whole = next((user for user in node.users if user.args[1] == 0), None)
+    if whole is None:
+        return True
+    places, node = _tracing.places(whole), whole
     waiting = [*node.users]
     for user in waiting:
         if not _tracing.moves(user):
@@ -108,13 +111,15 @@ def _ends_alone(node: Any, place: int) -> bool:
             waiting.extend(user.users)
         elif not found.equal(places.select(place, -1)):
             return False
-    return bool(waiting)
+    return True
 
 
 def _layer(
-    walk: Reading, node: Any, kind: str, value: Value, parameters: Sequence[Sequence[Any]], keeps: bool, remembers: bool
-) -> tuple[Value, list[Value]]:
-    """What one layer gives, of one direction or two, and where remembers says so what an LSTM remembers in each."""
+    walk: Reading, node: Any, kind: str, value: Value, parameters: Sequence[Sequence[Any]], keeps: bool,
+    remembers: bool, first: list[Any],
+) -> tuple[Value, list[Value]]:  # fmt: skip
+    """What one layer gives that begins with first, of one direction or two, and where remembers says so what an LSTM
+    remembers in each."""
     units = parameters[0][1].meta["val"].shape[1]
     weights = [weight for one in parameters for weight in _weights(walk, node, kind, one)]
     fields: dict[str, Any] = {"use_bias": len(parameters[0]) == 4, "return_sequences": keeps, "return_state": remembers}
@@ -122,7 +127,8 @@ def _layer(
     if make is SimpleRNN:
         fields["activation"] = kind.removeprefix("rnn_")
     layer = walk.layer(node, make if len(parameters) == 1 else _Both(make), weights, units=units, **fields)
-    whole, *states = layer(value.node) if remembers else [layer(value.node)]
+    found = layer(value.node, initial_state=first or None)
+    whole, *states = found if remembers else [found]
     return Value(whole, False, value.is_second and keeps), [Value(one) for one in states[1::2]]
 
 
