@@ -331,7 +331,6 @@ def test_what_cannot_be_taken_is_named_with_its_line(kind: Any, sizes: tuple[int
         (nn.GELU("tanh"), (4,), "is approximate"),
         (nn.AvgPool2d(3, padding=1, ceil_mode=True), (1, 5, 5), "with ceil_mode"),
         (nn.LogSoftmax(1), (4,), "log_softmax.* wanted the module without it, and CrossEntropyLoss"),
-        (nn.PReLU(), (4,), "prelu"),
         (nn.Linear(4, 3).double(), (4,), "parameter '0.weight' of the module is torch.float64"),
         (nn.Linear(4, 3).half(), (4,), "torch.float16"),
     ],

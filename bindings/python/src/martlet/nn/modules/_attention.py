@@ -1,5 +1,5 @@
-"""Attention: nn.MultiheadAttention, and scaled_dot_product_attention between linear layers. These are found before the
-walk, since linear layers are then parts of another one."""
+"""Attention: nn.MultiheadAttention, and scaled_dot_product_attention, or what says the same by hand, between linear
+layers. These are found before the walk, since linear layers are then parts of another one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ import torch
 
 from martlet.nn._matching import NDArray
 from martlet.nn.attention import MultiHeadAttention
-from martlet.nn.modules import _tracing
+from martlet.nn.modules import _tracing, _written
 from martlet.nn.modules._carrying import Part
 from martlet.nn.modules._exporting import arguments, operation, refusal
 from martlet.nn.modules._padding import Padding, of_mask
 from martlet.nn.modules._reading import Reading, Value, makes
+from martlet.nn.modules._written import Mask, Product
 
 _PRODUCT = "aten.scaled_dot_product_attention.default"
 _LINEAR = "aten.linear.default"
@@ -130,44 +131,97 @@ def find(walk: Reading) -> None:
         if node.op == "call_function" and operation(node).partition(".")[2].startswith("scaled_dot_product"):
             if operation(node) != _PRODUCT:
                 raise refusal(node, "is not taken")
-            found = _found(walk, node)
-            walk.attended[found.linears[3]] = found
+            product = _product(walk, node)
+        elif node.op == "call_function" and operation(node) == "aten.softmax.int" and not walk.is_constant(node):
+            by_hand = _written.by_hand(walk, node)
+            if by_hand is None:
+                continue
+            product = by_hand
+        else:
+            continue
+        found = _found(walk, product)
+        walk.attended[found.linears[3]] = found
 
 
-def _found(walk: Reading, node: Any) -> Attended:
+def _product(walk: Reading, node: Any) -> Product:
     given = arguments(node)
-    shape = _tracing.sizes(given["query"])
-    if len(shape) != 4:
+    if given["enable_gqa"]:
+        raise refusal(node, "has groups of queries, which are not taken")
+    mask, causal = given["attn_mask"], given["is_causal"]
+    if mask is not None and walk.is_constant(mask):
+        causal, mask = causal or _is_causal(walk, node, mask, hides=False), None
+    masks = () if mask is None else (Mask(mask, -math.inf),)
+    query, key, value = given["query"], given["key"], given["value"]
+    return Product(node, query, key, value, given["scale"], given["dropout_p"], causal, masks)
+
+
+def _found(walk: Reading, product: Product) -> Attended:
+    node, scale = product.node, product.scale
+    if len(_tracing.sizes(product.query)) not in (3 if product.is_turned else 4, 4):
         raise refusal(node, "reads something else than (samples, heads, steps, numbers), which is taken")
-    if given["enable_gqa"] or (given["scale"] is not None and not math.isclose(given["scale"], shape[3] ** -0.5)):
-        raise refusal(node, "has a scale of its own or groups of queries, which are not taken")
-    sides = [_projected(walk, node, given[name]) for name in ("query", "key", "value")]
-    last, columns = _read_by(walk, node)
-    linears = (*(linear for linear, _ in sides), last)
-    between = _between(node, given, last)
-    for linear, _ in sides:
-        if not set(linear.users) <= between:
+    sides = [_projected(walk, node, product.query), _projected(walk, node, product.key, product.is_turned),
+             _projected(walk, node, product.value)]  # fmt: skip
+    usual = sides[0].columns.shape[1] ** -0.5
+    scale = (usual if scale is None else scale) * sides[0].scale * sides[1].scale
+    if not math.isclose(scale, usual, rel_tol=1e-6) or sides[2].scale != 1:
+        raise refusal(node, f"has a scale of its own, which is not taken; wanted {usual:g}")
+    last, columns, behind = _read_by(walk, node)
+    linears = (*(side.linear for side in sides), last)
+    between = {node, *behind, *product.inside}.union(*(side.between for side in sides))
+    # Pieces that nothing reads are there too.
+    between |= {user for one in between for user in one.users if not user.users}
+    for side in sides:
+        if not set(side.linear.users) <= between or any(not {*one.users} <= between for one in side.between):
             raise refusal(node, "reads what a linear layer gives, and so do others, which is not taken")
-    walk.taken |= between | {linear for linear, _ in sides}
-    mask, padding = given["attn_mask"], None
-    if mask is not None and not walk.is_constant(mask):
-        mask, padding = None, of_mask(walk, node, mask, shows=True)
-    causal = given["is_causal"] or _is_causal(walk, node, mask, hides=False)
-    of_sides = (*(one for _, one in sides), columns)
-    return Attended(node, linears, of_sides, given["dropout_p"], causal, padding)  # type: ignore[arg-type]
+    walk.taken |= between | {side.linear for side in sides}
+    causal, padding = _masked(walk, product)
+    of_sides = (*(side.columns for side in sides), columns)
+    return Attended(node, linears, of_sides, product.dropout, causal, padding)  # type: ignore[arg-type]
+
+
+def _masked(walk: Reading, product: Product) -> tuple[bool, Padding | None]:
+    """Whether what comes later is hidden, and which padding."""
+    constant = tuple(one for one in product.masks if walk.is_constant(one.mask))
+    others = [one for one in product.masks if one not in constant]
+    causal = product.is_causal or (bool(constant) and _written.hides(walk, product, constant))
+    if not others:
+        return causal, None
+    if len(others) > 1 or others[0].number != -math.inf:
+        raise refusal(product.node, "hides by a number, or by two masks that depend on samples; wanted one, and -inf")
+    return causal, of_mask(walk, product.node, others[0].mask, shows=not product.is_turned)
 
 
 _WANTED = ("is taken where a linear layer gives each of query, key and value, split into heads, and one reads its "
            "heads beside one another")  # fmt: skip
 
 
-def _projected(walk: Reading, node: Any, side: Any) -> tuple[Any, NDArray]:
-    """The linear layer that gives a query, key or value, and which of its numbers is where."""
-    linear = _tracing.source(side)
+class _Side(NamedTuple):
+    """The linear layer that gives a query, key or value, and which of its numbers is where; by what it is multiplied,
+    and what moves it."""
+
+    linear: Any
+    columns: NDArray
+    scale: float
+    between: list[Any]
+
+
+def _projected(walk: Reading, node: Any, side: Any, is_turned: bool = False) -> _Side:
+    linear, scale, between, factors = side, 1.0, [], []
+    while _tracing.moves(linear) or _written.factor_of(walk, linear) is not None:
+        between.append(linear)
+        if not _tracing.moves(linear):
+            scale *= _written.factor_of(walk, linear) or 0.0
+            factors.append(linear)
+        linear = linear.args[0]
     if linear.op != "call_function" or operation(linear) != _LINEAR or len(_tracing.sizes(linear)) != 3:
         raise refusal(node, _WANTED)
     places = _tracing.places(linear)
-    found = _tracing.run(side, {linear: places}).numpy()
+    known = {linear: places}
+    for factor in reversed(factors):
+        known[factor] = _tracing.run(factor.args[0], known)
+    moved = _tracing.run(side, known)
+    moved = moved.transpose(-2, -1) if is_turned else moved
+    found = (moved if moved.dim() == 4 else moved.unsqueeze(1)).numpy()
     whole = places.shape[-1]
     samples, _, steps, _ = found.shape
     rows, columns = found // whole, (found % whole)[0, :, 0]
@@ -176,20 +230,24 @@ def _projected(walk: Reading, node: Any, side: Any) -> tuple[Any, NDArray]:
     wanted = sample * steps + step if is_first else step * samples + sample
     if (rows != wanted).any() or (found % whole != columns[:, None]).any():
         raise refusal(node, _WANTED)
-    return linear, np.ascontiguousarray(columns)
+    if len(np.unique(columns)) != columns.size:
+        raise refusal(node, "has keys or values that several heads have in common, which is not taken")
+    return _Side(linear, np.ascontiguousarray(columns), scale, between)
 
 
-def _read_by(walk: Reading, node: Any) -> tuple[Any, NDArray]:
-    """The linear layer that reads all heads, and which of its inputs is whose."""
-    end = node
+def _read_by(walk: Reading, node: Any) -> tuple[Any, NDArray, list[Any]]:
+    """The linear layer that reads all heads, which of its inputs is whose, and what moves them there."""
+    end, behind = node, []
     while len(end.users) == 1 and _tracing.moves(next(iter(end.users))):
         end = next(iter(end.users))
+        behind.append(end)
     last: Any = next(iter(end.users), None)
     if len(end.users) != 1 or last.op != "call_function" or operation(last) != _LINEAR or last.args[0] is not end:
         raise refusal(node, _WANTED)
     places = _tracing.places(node)
+    places = places if places.dim() == 4 else places.unsqueeze(1)
     _, heads, steps, dim = places.shape
-    found = _tracing.run(end, {node: places})
+    found = _tracing.run(end, {node: places.reshape(_tracing.sizes(node))})
     is_first = found.dim() == 3 and str(end.meta["val"].shape[0]) == walk.exported.batch
     beside = places.permute(0, 2, 1, 3) if is_first else places.permute(2, 0, 1, 3)
     beside = beside.flatten(2)
@@ -198,23 +256,7 @@ def _read_by(walk: Reading, node: Any) -> tuple[Any, NDArray]:
     order = (found[0, 0] // (steps * dim)) * dim + found[0, 0] % dim  # whose head's number each is
     if not found.equal(beside[..., order]):
         raise refusal(node, _WANTED)
-    return last, np.ascontiguousarray(order.argsort().numpy().reshape(heads, dim))
-
-
-def _between(node: Any, given: dict[str, Any], last: Any) -> set[Any]:
-    """What moves numbers between the linear layers."""
-    found = {node}
-    for name in ("query", "key", "value"):
-        side = given[name]
-        while _tracing.moves(side):
-            found.add(side)
-            side = side.args[0]
-    end = last.args[0]
-    while end is not node:
-        found.add(end)
-        end = end.args[0]
-    # Pieces that nothing reads are there too.
-    return found | {user for one in found for user in one.users if not user.users}
+    return last, np.ascontiguousarray(order.argsort().numpy().reshape(heads, dim)), behind
 
 
 def attended(walk: Reading, node: Any) -> Value:

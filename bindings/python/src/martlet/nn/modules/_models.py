@@ -18,6 +18,7 @@ def model_of(module: Any, example: Any, name: str | None, seed: int | None, take
     from martlet.nn.modules import (  # noqa: F401 - which say what they make
         _attention,
         _handing,
+        _means,
         _modes,
         _padding,
         _parts,
@@ -25,6 +26,7 @@ def model_of(module: Any, example: Any, name: str | None, seed: int | None, take
         _pools,
         _recurrent,
         _scored,
+        _slopes,
         _weighted,
     )
 
@@ -33,6 +35,7 @@ def model_of(module: Any, example: Any, name: str | None, seed: int | None, take
     inputs = _inputs(exported, reading)
     _attention.find(reading)
     _padding.find(reading)
+    _means.find(reading)
     _handing.find(reading)
     for node in exported.nodes:  # whose own names say more than those of what they are made of
         if node.op == "call_function" and (why := reason(operation(node))):

@@ -3,7 +3,7 @@ operations between an input and a mask on numbers that tell ways apart."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -46,14 +46,24 @@ def find(walk: Reading) -> None:
 def of_mask(walk: Reading, node: Any, mask: Any, shows: bool = False) -> Padding:
     """What says a mask, of (samples, keys) or (samples, 1, 1, keys); what it is made of is taken then. shows: of bools
     True is seen."""
-    reads, between = _behind(walk, mask)
+    reads, between = behind(walk, mask)
     sizes = _tracing.sizes(mask)
     if len(reads) == 1 and len(sizes) in (2, 4) and sizes[1:-1] in ([], [1, 1]):
-        found = _found(walk, _Mask(mask, reads.pop(), shows), between)
+        found = said(walk, _Mask(mask, reads.pop(), shows), [sizes[0], sizes[-1]], between)
         if found is not None:
             walk.taken |= between
             return found
     raise refusal(node, f"has {'an attn_mask' if shows else 'a key_padding_mask'} {_WANTED}")
+
+
+class Hiding(Protocol):
+    """What is hidden, by an input, read."""
+
+    @property
+    def read(self) -> Any: ...
+
+    def hidden(self, walk: Reading, given: Any) -> Any:
+        """Bools (samples, steps), where the input is given so; of another shape where it is no mask."""
 
 
 class _Mask(NamedTuple):
@@ -76,24 +86,30 @@ class _Mask(NamedTuple):
         return found == -torch.inf if ((found == -torch.inf) | (found == 0)).all() else torch.zeros(0)
 
 
-def _found(walk: Reading, mask: _Mask, between: set[Any]) -> Padding | None:
-    read, sizes = mask.read, _tracing.sizes(mask.mask)
-    kind, shape, wanted = read.meta["val"].dtype, _tracing.sizes(read), [sizes[0], sizes[-1]]
+def said(walk: Reading, mask: Hiding, wanted: list[int], between: set[Any], counts: bool = False) -> Padding | None:
+    """How an input says what is hidden, of (samples, steps) as wanted; None: in no way that is taken. between: what
+    stands between both; counts: how many steps are seen counts too, and not each for itself."""
+    read = mask.read
+    kind, shape = read.meta["val"].dtype, _tracing.sizes(read)
     draw = torch.Generator().manual_seed(1)
     if shape == wanted and kind == torch.bool:
         tried = [torch.rand(shape, generator=draw) < part for part in (0.5, 0.0, 1.0)]
+        tried += _fronts(shape, torch.tensor([False, True])) if counts else []
         for number in (1, 0):
             if all(mask.hidden(walk, one).equal(one == bool(number)) for one in tried):
                 return Padding(read, number)
     elif shape == wanted and kind in _WHOLE:
-        least, most = max(torch.iinfo(kind).min, -(2**31)), min(torch.iinfo(kind).max, 2**31) - 2
+        least = 0 if _names_rows(walk, read) else max(torch.iinfo(kind).min, -(2**31))
+        most = min(torch.iinfo(kind).max, 2**31) - 2
         numbers = {one for one in _numbers(walk, between) if one < most}
-        near = torch.tensor(sorted({max(one + step, least) for one in numbers for step in range(-2, 3)}), dtype=kind)
+        around = {one + step for one in numbers for step in range(-2, 3)} | {11, 101}
+        near = torch.tensor(sorted({max(one, least) for one in around}), dtype=kind)
         places = torch.arange(torch.Size(shape).numel()).reshape(shape)
         all_ids = [near[(places + first) % len(near)] for first in range(len(near))]
         all_ids += [one.repeat(shape) for one in near]
+        all_ids += _fronts(shape, near) if counts else []
         found = [mask.hidden(walk, ids) for ids in all_ids]
-        for number in sorted(one for one in numbers if one >= 0):
+        for number in sorted({one + step for one in numbers for step in (-1, 0, 1) if one + step >= 0}):
             if all(one.equal(ids == number) for one, ids in zip(found, all_ids, strict=True)):
                 return Padding(read, number)
     elif shape in (wanted[:1], [*wanted[:1], 1]) and kind in _WHOLE:
@@ -106,7 +122,22 @@ def _found(walk: Reading, mask: _Mask, between: set[Any]) -> Padding | None:
     return None
 
 
-def _behind(walk: Reading, mask: Any) -> tuple[set[Any], set[Any]]:
+def _fronts(shape: list[int], numbers: Any) -> list[Any]:
+    """Inputs whose first steps, so many of them, are another number than the rest."""
+    places, steps = torch.arange(shape[1]).expand(shape), shape[1]
+    return [
+        torch.where(places < count, one, other)
+        for one, other in zip(numbers, numbers.roll(1), strict=True)
+        for count in sorted({1, 2, steps // 2, steps - 2, steps - 1})
+    ]
+
+
+def _names_rows(walk: Reading, read: Any) -> bool:
+    """Whether an input's numbers name rows of a table, and are 0 or more."""
+    return any(user.op == "call_function" and operation(user) == "aten.embedding.default" for user in read.users)
+
+
+def behind(walk: Reading, mask: Any) -> tuple[set[Any], set[Any]]:
     """The inputs that a mask depends on, and the operations between."""
     reads: set[Any] = set()
     between: set[Any] = set()

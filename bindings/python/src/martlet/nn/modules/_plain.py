@@ -11,6 +11,7 @@ from martlet.nn.augmentations import Rescaling, UpSampling2D, ZeroPadding2D
 from martlet.nn.basic import Activation, Dropout, Flatten, LeakyReLU, Permute, Reshape, Softmax
 from martlet.nn.merging import Add, Concatenate, Multiply
 from martlet.nn.modules._exporting import operation, refusal
+from martlet.nn.modules._means import mean
 from martlet.nn.modules._parts import Columns, beside, halves
 from martlet.nn.modules._positions import placed
 from martlet.nn.modules._reading import Flat, LogSoftmax, Reading, Value, is_flat, makes
@@ -125,6 +126,8 @@ def _merged(walk: Reading, node: Any, given: dict[str, Any], kind: Any) -> Value
     any_order=True,
 )
 def _arithmetic(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
+    if node in walk.means:
+        return mean(walk, node)
     _refuse_integers(node)
     kind, other = operation(node).split(".")[1].rstrip("_"), node.args[1]
     alpha = given.get("alpha", 1)

@@ -10,6 +10,7 @@ from martlet.nn.basic import Dense
 from martlet.nn.convolutions import Conv2DTranspose
 from martlet.nn.group_normalizations import GroupNormalization
 from martlet.nn.images import Conv2D
+from martlet.nn.modules import _tracing
 from martlet.nn.modules._attention import attended
 from martlet.nn.modules._carrying import Weight
 from martlet.nn.modules._exporting import operation, refusal
@@ -64,6 +65,26 @@ def _tied(walk: Reading, node: Any, given: dict[str, Any], table: Any) -> Value:
     layer = walk.layer(node, TiedDense, weights, use_bias=bool(weights))
     value = walk.value(given["input"]).straight
     return value._replace(node=layer([value.node, table.output]))
+
+
+@makes("matmul.default", "mm.default", any_order=True)
+def _matmul(walk: Reading, node: Any, given: dict[str, Any]) -> Value:
+    """A linear layer that is written by hand: x @ weight.T, or x @ weight."""
+    read, matrix = node.args[:2]
+    if walk.is_constant(read) or not walk.is_constant(matrix):
+        raise refusal(node, "is taken of a value and a parameter, and of two values within attention")
+    owner = _tracing.source(matrix)
+    name, places = walk.exported.names.get(owner.name), _tracing.places(owner)
+    found = _tracing.run(matrix, {owner: places})
+    if name is None or places.dim() != 2 or not (found.equal(places) or found.equal(places.T)):
+        raise refusal(node, "is with something else than a parameter, or that transposed")
+    is_turned = found.shape == places.T.shape and found.equal(places.T)
+    table = walk.table(owner) if is_turned else None
+    if table is not None:
+        return _tied(walk, node, {"input": read, "bias": None}, table)
+    weight = walk.weight(node, owner, (1, 0) if is_turned else None)
+    layer = walk.layer(node, Dense, [weight], units=found.shape[1], use_bias=False)
+    return walk.value(read).straight.through(layer)
 
 
 @makes("conv2d.default", "conv2d.padding")
