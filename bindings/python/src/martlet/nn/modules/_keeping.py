@@ -18,11 +18,18 @@ _WARNS = re.compile(r"The tensor attributes? (.*) (?:was|were) assigned during e
 
 @contextmanager
 def refused(module: Any) -> Iterator[None]:
-    """Refuses tensors that forward keeps in an attribute and reads, while a module is written down. Recurrent layers
-    list their weights anew, and what is kept for others to look at changes nothing."""
-    with warnings.catch_warnings(record=True) as told:
-        warnings.simplefilter("always")
-        yield
+    """Refuses tensors that forward keeps in an attribute and reads, while a module is written down, and puts attributes
+    back. Recurrent layers list their weights anew, and what is kept for others to look at changes nothing."""
+    before = [(part, dict(vars(part))) for part in module.modules()]
+    try:
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            yield
+    finally:
+        for part, attributes in before:
+            for name in vars(part).keys() - attributes.keys():
+                del vars(part)[name]
+            vars(part).update(attributes)
     for one in told:
         found = _WARNS.match(str(one.message))
         if found is None:
