@@ -38,7 +38,9 @@ class Built:
         """Where the model's inputs lie."""
         self.laid: dict[int, list[int]] = {}
         """The nodes of layers that have been laid down, by their identity."""
+        self._final_reads: list[tuple[int, ...]] = []
         self._final_shapes: list[tuple[int, ...]] = []
+        """Of samples of inputs and outputs, once neither changes any more."""
         self.layers: list[Layer] = []
         self.gives_channels_first = False
         """The output is an image whose sizes are turned to (channels, height, width) at the end."""
@@ -76,7 +78,7 @@ class Built:
     @property
     def read_shapes(self) -> Sequence[Sizes]:
         """The same of each input."""
-        return self._reads or self.input_sizes()
+        return self._reads or self._final_reads or self.input_sizes()
 
     def open(self, sizes: Sequence[Sizes]) -> None:
         """Says what is open of the inputs, before the parameters are made, and finds what that leaves open of what
@@ -189,7 +191,9 @@ class Built:
             for view in views:
                 array = numbers[view.offset : view.offset + view.size].reshape(view.sizes)
                 found.setdefault(view.node, []).append((view, array))
-        self._views, self._final_shapes = found, [] if self.model.is_open else shapes
+        if not self.model.is_open:
+            self._final_reads, self._final_shapes = self.input_sizes(), shapes
+        self._views = found
         for layer in self.layers:
             layer._filled()
         # No layer can come from here on. A model that nobody refers to is freed at once, as it is in no cycle.
