@@ -6,7 +6,7 @@ import MartletKernelInterface
 /// Whether rows are few numbers, and each is held against a label alone.
 @inline(__always)
 func areFewClasses(_ request: LossRequest) -> Bool {
-    request.loss == .crossEntropy && request.columns <= grain && request.labels != nil && request.numbers.smoothing == 0
+    request.columns <= grain && request.labels != nil && request.numbers.smoothing == 0
 }
 
 /// The losses and gradients of the first of some rows, as far as these are sixteen and sixteen numbers can be read from
