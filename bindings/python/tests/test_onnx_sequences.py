@@ -132,6 +132,17 @@ def test_inputs_of_any_length_beside_one_that_a_layer_reads_whole(tmp_path: Path
     alike(run(path, given), model.predict(given))
 
 
+@pytest.mark.parametrize("steps", [None, 7])
+def test_lengths_beside_an_input_that_a_layer_reads_whole(steps: int | None, tmp_path: Path) -> None:
+    x, counts, other, path = nn.Input((steps, 3)), nn.Input((1,), dtype="int32"), nn.Input((5, 2)), tmp_path / "m.onnx"
+    both = nn.Concatenate()([nn.GRU(3)(nn.SequenceMask()(x, counts)), nn.Flatten()(other)])
+    model = nn.Model([x, counts, other], both, seed=2)
+    model.to_onnx(path)
+    lengths = np.array([[0], [1], [5], [7]], np.int32)
+    given = [np.ones((4, 7, 3), np.float32), lengths, np.ones((4, 5, 2), np.float32)]
+    alike(run(path, given), model.predict(given))
+
+
 def test_images_of_any_size_beside_sequences_are_refused(tmp_path: Path) -> None:
     """Their sizes would be those of the sample that the file was written by."""
     x, image = nn.Input((None, 3)), nn.Input((None, None, 2))

@@ -40,7 +40,7 @@ def masking(graph: Graph, node: Laid, reads: Sequence[Value]) -> Value:
 
 def _first(graph: Graph, sequence: str, counts: str) -> str:
     """Of each sample so many steps from the first on."""
-    steps = graph.add("Squeeze", graph.add("Shape", sequence, start=1, end=2))
+    steps = graph.add("Gather", graph.add("Shape", sequence), graph.whole("of steps", 1))
     places = graph.add("Range", graph.whole("from", 0), steps, graph.whole("by", 1))
     return graph.add("Less", places, graph.add("Cast", counts, to=onnx.TensorProto.INT64))
 
