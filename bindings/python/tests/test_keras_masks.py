@@ -207,3 +207,36 @@ def test_masks_by_an_input_do_not_go_there() -> None:
         model = nn.Model([inputs, read], nn.LSTM(3)(layer(inputs, read)))
         with pytest.raises(UnsupportedError, match="'hides'> hides steps by an input"):
             nn.to_keras(model)
+
+
+MODELS: dict[str, Callable[[Any, Any], Any]] = {
+    "put beside another": lambda seen, given: nn.LSTM(3)(nn.Concatenate()([seen, given])),
+    "with states": lambda seen, given: nn.GRU(3)(given, initial_state=nn.GRU(3)(seen)),
+    "both ways": lambda seen, given: nn.Bidirectional(nn.GRU(3))(given, initial_state=[nn.GRU(3)(seen)] * 2),
+}
+
+
+def _out_of_a_model(join: Callable[[Any, Any], Any]) -> nn.Model:
+    inputs, inner = nn.Input((7, 4)), nn.Input((7, 4))
+    seen = nn.Masking()(inputs)
+    return nn.Model(inputs, join(seen, nn.Model(inner, nn.Dense(4)(inner))(seen)))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_masks_that_come_out_of_models_do_not_go_where_keras_forgets_them(name: str) -> None:
+    with pytest.raises(UnsupportedError, match="> reads <node .* by <Model .*>>, whose mask comes out of a model"):
+        nn.to_keras(_out_of_a_model(MODELS[name]))
+
+
+@pytest.mark.parametrize("join", ["put together", "added"])
+@pytest.mark.filterwarnings("ignore:Layer")
+def test_masks_that_come_out_of_models_go_where_keras_finds_them(join: str) -> None:
+    together = join == "put together"
+    model = _out_of_a_model(
+        lambda seen, given: nn.LSTM(3)(
+            nn.Concatenate()([given, nn.Dense(2)(given)]) if together else nn.Add()([seen, given])
+        )
+    )
+    x = numbers((4, 7, 4))
+    x[1, 3:] = 0
+    alike(np.asarray(nn.to_keras(model)(x, training=False)), model.predict(x))

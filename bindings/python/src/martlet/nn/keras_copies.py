@@ -76,7 +76,9 @@ def _theirs(model: Any, keras: Any, batch: int | None) -> Any:
             made.setdefault(id(one.entry), _keras_layers.theirs(one.entry, keras, "ReversibleEmbedding"))
         elif id(one.entry) not in made:
             made[id(one.entry)] = _theirs(one.entry, keras, batch)
-        found = _called(made[id(one.entry)], one.entry, [values[read] for read in one.inputs])
+        reads = [values[read] for read in one.inputs]
+        _check_masks(one, reads)
+        found = _called(made[id(one.entry)], one.entry, reads)
         given[one] = found if isinstance(found, list | tuple) else [found]
         values[one] = given[one][0]
     ends = [values[one] for one in model.outputs]
@@ -87,6 +89,19 @@ def _theirs(model: Any, keras: Any, batch: int | None) -> Any:
         return keras.Model(inputs if len(inputs) > 1 else inputs[0], ends[0] if alone else outputs, name=model.name)
     except ValueError as error:
         raise UnsupportedError(f"{model!r} has no like in Keras: {error}") from None
+
+
+def _check_masks(node: Node, reads: list[Any]) -> None:
+    """Raises UnsupportedError where Keras asks for the mask of what a model gives as the layer is called: it knows of
+    that as it predicts, and takes all steps for seen."""
+    unknown = [
+        read for read, theirs in zip(node.inputs, reads, strict=True)
+        if read.mask is not None and getattr(theirs, "_keras_mask", None) is None
+    ]  # fmt: skip
+    joins = isinstance(node.entry, Concatenate) and node.mask is not None and len(unknown) < len(reads)
+    if unknown and (joins or (isinstance(node.entry, WithStates) and len(reads) > 1)):
+        raise UnsupportedError(f"{node.entry!r} reads {unknown[0]!r}, whose mask comes out of a model, of which "
+                               "Keras forgets it; wanted the model's layers in its place")  # fmt: skip
 
 
 def _called(theirs: Any, entry: Any, reads: list[Any]) -> Any:
