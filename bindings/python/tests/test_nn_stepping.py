@@ -283,6 +283,11 @@ BAD: list[tuple[Callable[[], Any], type[Exception], str]] = [
         for steps in (6, None)
     ),
     (
+        lambda: beside((6, 2), 6).predict_next([numbers(2, 1, 2), numbers(2, 3, 4)]),
+        martlet.ShapeError,
+        "^x has 1, 3 steps; wanted 1 or more, as many of each input",
+    ),
+    (
         lambda: beside((5,), 6).predict_next([numbers(2, 5), numbers(2, 1, 4)]),
         martlet.ShapeError,
         r"samples of \(5,\) of 'price', \(6, 4\) of 'words'; wanted sequences of as many steps from each",

@@ -53,7 +53,8 @@ class Stepping(Trained):
             if len(set(steps)) > 1 or not steps[0] or not len(inputs[0]):
                 if not self._runs_along:
                     self._begin(built, 1)
-                raise ShapeError(f"x has {_arguments.listed(steps)} steps; wanted 1 or more, as many of each input")
+                said = ", ".join(map(str, steps))
+                raise ShapeError(f"x has {said} steps; wanted 1 or more, as many of each input")
             if anew or not self._runs_along:
                 if built.model.is_open:
                     sizes = [
