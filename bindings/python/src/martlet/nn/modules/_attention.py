@@ -161,6 +161,8 @@ def _found(walk: Reading, product: Product) -> Attended:
         raise refusal(node, "reads something else than (samples, heads, steps, numbers), which is taken")
     sides = [_projected(walk, node, product.query), _projected(walk, node, product.key, product.is_turned),
              _projected(walk, node, product.value)]  # fmt: skip
+    if len({len(side.columns) for side in sides}) > 1:
+        raise refusal(node, _COMMON)
     usual = sides[0].columns.shape[1] ** -0.5
     scale = (usual if scale is None else scale) * sides[0].scale * sides[1].scale
     if not math.isclose(scale, usual, rel_tol=1e-6) or sides[2].scale != 1:
@@ -183,7 +185,9 @@ def _masked(walk: Reading, product: Product) -> tuple[bool, Padding | None]:
     """Whether what comes later is hidden, and which padding."""
     constant = tuple(one for one in product.masks if walk.is_constant(one.mask))
     others = [one for one in product.masks if one not in constant]
-    causal = product.is_causal or (bool(constant) and _written.hides(walk, product, constant))
+    # Where padding hides all the steps before, those that a number hides are seen after all.
+    most = {"most": -math.inf} if others else {}
+    causal = product.is_causal or (bool(constant) and _written.hides(walk, product, constant, **most))
     if not others:
         return causal, None
     if len(others) > 1 or others[0].number != -math.inf:
@@ -193,6 +197,7 @@ def _masked(walk: Reading, product: Product) -> tuple[bool, Padding | None]:
 
 _WANTED = ("is taken where a linear layer gives each of query, key and value, split into heads, and one reads its "
            "heads beside one another")  # fmt: skip
+_COMMON = "has keys or values that several heads have in common, which is not taken"
 
 
 class _Side(NamedTuple):
@@ -231,7 +236,7 @@ def _projected(walk: Reading, node: Any, side: Any, is_turned: bool = False) -> 
     if (rows != wanted).any() or (found % whole != columns[:, None]).any():
         raise refusal(node, _WANTED)
     if len(np.unique(columns)) != columns.size:
-        raise refusal(node, "has keys or values that several heads have in common, which is not taken")
+        raise refusal(node, _COMMON)
     return _Side(linear, np.ascontiguousarray(columns), scale, between)
 
 

@@ -88,6 +88,8 @@ def _parts(walk: Reading, node: Any, dim: int) -> tuple[Value, int]:
 @makes("select.int", any_order=True)
 def _select(walk: Reading, node: Any, given: dict[str, Any]) -> Any:
     value, size = _parts(walk, node, given["dim"])
+    if not isinstance(given["index"], int):
+        raise refusal(node, "takes a place that depends on the batch's size, which is not taken")
     return Part(walk, value, size, [given["index"] % value.laid[size]], True).taken()
 
 

@@ -133,6 +133,7 @@ class Reading:
         self.means: dict[Any, Any] = {}
         self._constants: set[Any] = set()
         self._find_constants()
+        self._refuse_writes()
 
     def value(self, node: Any) -> Value:
         """What an operation, or an input, gives."""
@@ -180,6 +181,18 @@ class Reading:
                     self._constants.add(node)
             elif node.name in self.exported.names or node.name in self.exported.lifted or node.op == "get_attr":
                 self._constants.add(node)
+
+    def _refuse_writes(self) -> None:
+        """Refuses what changes a tensor of the module's own, which its next call would read."""
+        names = {**self.exported.names, **{name: name.partition("_")[2] for name in self.exported.lifted}}
+        for node in self.exported.nodes:
+            if node.op == "call_function" and _tracing.written(node) is not None and node not in self.exported.counts:
+                base = _tracing.base(node)
+                # Rows of a table are taken as they stand there.
+                name = names.get((base.args[0] if operation(base) == "aten.embedding.default" else base).name)
+                if name is not None:
+                    raise refusal(node, f"writes into {name!r}, which is kept from call to call, and a model keeps "
+                                        "nothing")  # fmt: skip
 
     def _is_second(self, node: Any) -> bool:
         found = self.values.get(node)

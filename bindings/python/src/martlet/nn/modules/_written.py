@@ -3,6 +3,7 @@ around it are found before the walk."""
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import torch
@@ -68,7 +69,8 @@ def _ended(node: Any, inside: set[Any]) -> tuple[Any, Any, float]:
     while name_of(end) not in _PRODUCTS:
         if end is not node and name_of(end) == "aten.dropout.default":
             given = arguments(end)
-            dropout = given["p"] if given["train"] else 0.0
+            rate = given["p"] if given["train"] else 0.0
+            dropout += rate - dropout * rate
         elif end is not node and name_of(end) not in _KEPT:
             return before, None, dropout
         inside.add(end)
@@ -137,15 +139,15 @@ def _batches() -> tuple[int | None, ...]:
     return None, *_tracing.BATCHES
 
 
-def hides(walk: Reading, product: Product, masks: tuple[Mask, ...]) -> bool:
-    """Whether masks that depend on no input hide what comes later; or nothing."""
+def hides(walk: Reading, product: Product, masks: tuple[Mask, ...], most: float = _NEVER) -> bool:
+    """Whether masks that depend on no input hide what comes later; or nothing. most: of the numbers that hide."""
     node, found = product.node, set()
     sizes = _tracing.sizes(product.query)[-2], _tracing.sizes(product.key)[-1]
     later = torch.ones(sizes, dtype=torch.bool).triu(1)
     for batch in _batches():
         hidden = torch.zeros(sizes, dtype=torch.bool)
         for mask in masks:
-            hidden = hidden | _hidden(walk, node, mask, batch)
+            hidden = hidden | _hidden(walk, node, mask, batch, most)
         if hidden.any() and not hidden.equal(later.expand(hidden.shape)):
             raise refusal(node, "has a mask that hides something else than what comes later, which is not taken")
         found.add(bool(hidden.any()))
@@ -154,16 +156,17 @@ def hides(walk: Reading, product: Product, masks: tuple[Mask, ...]) -> bool:
     return found.pop()
 
 
-def _hidden(walk: Reading, node: Any, mask: Mask, batch: int | None) -> Any:
+def _hidden(walk: Reading, node: Any, mask: Mask, batch: int | None, most: float) -> Any:
     """What a mask hides in a batch of some samples."""
     try:
         found = _tracing.numbers(walk.exported, mask.mask, batch=batch)
     except _tracing.ElsewhereError:
         raise refusal(node, "has a mask that depends on parameters, which is not taken") from None
+    wanted = "-inf beside padding" if most == -math.inf else f"{most:g} or less"
     if mask.number is not None:
-        if not mask.number <= _NEVER:
-            raise refusal(node, f"hides by {mask.number:g}, and {_NEVER:g} or less is taken")
+        if not mask.number <= most:
+            raise refusal(node, f"hides by {mask.number:g}, and {wanted} is taken")
         return found
-    if not ((found == 0) | (found <= _NEVER)).all():
-        raise refusal(node, f"has a mask of other numbers than 0 and {_NEVER:g} or less, which is not taken")
-    return found <= _NEVER
+    if not ((found == 0) | (found <= most)).all():
+        raise refusal(node, f"has a mask of other numbers than 0 and {wanted}, which is not taken")
+    return found <= most
