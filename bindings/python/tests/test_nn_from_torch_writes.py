@@ -78,7 +78,7 @@ def test_a_mask_that_is_written_after_it_is_read() -> None:
         return (scores + mask if is_again else scores).softmax(3) @ v
 
     agree(Attention(core), X)
-    refused(Attention(lambda *given: core(*given, is_again=True)), X, "has a mask that depends on")
+    refused(Attention(lambda module, q, k, v: core(module, q, k, v, True)), X, "has a mask that depends on")
 
 
 def test_buffers_that_are_written_into_are_refused_and_stay() -> None:
@@ -90,6 +90,27 @@ def test_buffers_that_are_written_into_are_refused_and_stay() -> None:
     module = Attention(core)
     refused(module, X, "writes into 'number', which is kept from call to call")
     assert module.number == 0.5
+
+
+class Kept(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.GRU(8, 5, batch_first=True)
+        self.all: list[Any] = ["first"]
+        self.named: dict[str, Any] = {}
+
+    def forward(self, x: Any) -> Any:
+        found, states = self.layer(x)
+        self.all.append(states)
+        self.named["last"] = states
+        return found
+
+
+def test_lists_of_the_module_stay_as_they_were() -> None:
+    module = Kept()
+    refused(module, X, "Kept keeps")
+    assert module.all == ["first"]
+    assert module.named == {}
 
 
 class Placed(nn.Module):

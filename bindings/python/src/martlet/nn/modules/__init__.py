@@ -36,13 +36,12 @@ def from_torch(module: Any, example: Any, *, name: str | None = None, seed: int 
 
     nn.MultiheadAttention is a MultiHeadAttention, as is scaled_dot_product_attention between linear layers, or what
     says the same by hand: softmax(queries keysᵀ / root of a head's numbers) values, with no mask or the one that hides
-    what comes later, by -inf, or where nothing else
-    is hidden by -1e7 or less. Its key_padding_mask, and so an encoder's src_key_padding_mask, or
-    the opposite as an attn_mask of scaled_dot_product_attention, (samples, 1, 1, steps), may be an input of bools, what
-    ids == 0 and the like give of an input of whole numbers, and torch.arange(steps) >= lengths[:, None], in which an
-    input says how many steps are seen. A sample of padding alone, of which torch makes NaN, has zeros for what is
-    attended. The mean of the steps that such an input shows, (x * seen[..., None]).sum(1) / seen.sum(1, keepdim=True),
-    is a GlobalAveragePooling1D behind a mask.
+    what comes later, by -inf, or where nothing else is hidden by -1e7 or less. Its key_padding_mask, and so an
+    encoder's src_key_padding_mask, or the opposite as an attn_mask of scaled_dot_product_attention, (samples, 1, 1,
+    steps), may be an input of bools, what ids == 0 and the like give of an input of whole numbers, and
+    torch.arange(steps) >= lengths[:, None], in which an input says how many steps are seen. A sample of padding alone,
+    of which torch makes NaN, has zeros for what is attended. The mean of the steps that such an input shows, (x *
+    seen[..., None]).sum(1) / seen.sum(1, keepdim=True), is a GlobalAveragePooling1D behind a mask.
 
     A linear layer whose weight is the table of an embedding before it, or h @ table.weight.T, is a TiedDense of that:
     one weight, which to_torch writes once; a product with another parameter is a Dense, and a buffer a weight that is
@@ -57,11 +56,11 @@ def from_torch(module: Any, example: Any, *, name: str | None = None, seed: int 
     a module gives as None is no output.
 
     What cannot be taken raises UnsupportedError, with the line of the module: packed sequences, other masks of
-    attention, states of other samples, tensors that forward keeps in attributes and reads in the next call, buffers that
-    it writes into, control flow that depends on samples or on the batch's size, what differs in evaluation but by dropout and batch
-    normalization, these in another mode than the module's, arithmetic of integers, parameters of other types, used by
-    two kinds of layer (but for tied heads) or as two weights of one, views into parameters, random numbers but
-    dropout's. DTypeError: module or example is no such thing.
+    attention, states of other samples, tensors that forward keeps in attributes and reads in the next call, buffers
+    that it writes into, control flow that depends on samples or on the batch's size, what differs in evaluation but by
+    dropout and batch normalization, these in another mode than the module's, arithmetic of integers, parameters of
+    other types, used by two kinds of layer (but for tied heads) or as two weights of one, views into parameters, random
+    numbers but dropout's. DTypeError: module or example is no such thing.
     """
     with _forks.held_off:
         from martlet.nn.modules import _models

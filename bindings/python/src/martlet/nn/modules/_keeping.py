@@ -19,8 +19,12 @@ _WARNS = re.compile(r"The tensor attributes? (.*) (?:was|were) assigned during e
 @contextmanager
 def refused(module: Any) -> Iterator[None]:
     """Refuses tensors that forward keeps in an attribute and reads, while a module is written down, and puts attributes
-    back. Recurrent layers list their weights anew, and what is kept for others to look at changes nothing."""
+    back, with what lists and dictionaries have held. Recurrent layers list their weights anew, and what is kept for
+    others to look at changes nothing."""
     before = [(part, dict(vars(part))) for part in module.modules()]
+    held: list[tuple[Any, Any]] = [
+        (each, each.copy()) for _, known in before for each in known.values() if isinstance(each, list | dict)
+    ]
     try:
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
@@ -30,6 +34,9 @@ def refused(module: Any) -> Iterator[None]:
             for name in vars(part).keys() - attributes.keys():
                 del vars(part)[name]
             vars(part).update(attributes)
+        for each, entries in held:
+            each.clear()
+            each.extend(entries) if isinstance(each, list) else each.update(entries)
     for one in told:
         found = _WARNS.match(str(one.message))
         if found is None:
