@@ -213,18 +213,6 @@ def test_states_are_read_further_where_they_stand() -> None:
     agree(Captions(), torch.randn(4, 6), Y)
 
 
-class Kept(nn.Module):
-    """Begins with the states that the call before has left."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer, self.states = nn.GRU(4, 5, batch_first=True), None
-
-    def forward(self, x: Any) -> Any:
-        found, self.states = self.layer(x, self.states)
-        return found
-
-
 class Shown(nn.Module):
     """Keeps what nothing of it reads."""
 
@@ -237,12 +225,56 @@ class Shown(nn.Module):
         return found
 
 
-def test_what_is_kept_from_call_to_call_is_refused_where_it_is_read() -> None:
-    refused(Kept(), X, r"Kept keeps self\.states from call to call.*line \d+")
-    refused(nn.Sequential(Kept()), X, r"Kept keeps self\.0\.states from call to call")
-    module = Shown()
+class Left(nn.Module):
+    """begins: the state of a call, of the module that keeps that of the call before in `state`."""
+
+    def __init__(self, begins: Callable[..., Any], kind: Any = nn.GRU) -> None:
+        super().__init__()
+        self.layer, self.begins, self.state = kind(4, 5, batch_first=True), begins, None
+
+    def forward(self, x: Any) -> Any:
+        found, self.state = self.layer(x, self.begins(self, x))
+        return found
+
+
+def zeros(x: Any) -> Any:
+    return torch.zeros(1, x.size(0), 5, dtype=x.dtype)
+
+
+KEPT: dict[str, Callable[..., Any]] = {
+    "by its name": lambda module, x: module.state,
+    "by getattr": lambda module, x: getattr(module, "state"),  # noqa: B009
+    "among the attributes": lambda module, x: module.__dict__["state"],
+    "if it is there": lambda module, x: zeros(x) if module.state is None else module.state,
+    "if it is a tensor": lambda module, x: module.state * 2 if isinstance(module.state, torch.Tensor) else zeros(x),
+    "if it fits": lambda module, x: (
+        zeros(x) if getattr(module.state, "shape", None) != (1, x.size(0), 5) else module.state
+    ),
+    "in a sum": lambda module, x: zeros(x) if module.state is None else zeros(x) + module.state,
+    "in a function of torch's": lambda module, x: zeros(x) if module.state is None else torch.tanh(module.state),
+}
+
+
+@pytest.mark.parametrize("how", KEPT)
+def test_what_is_kept_from_call_to_call_is_refused_where_it_is_read(how: str) -> None:
+    refused(Left(KEPT[how]), X, r"Left keeps self\.state from call to call, which a model does not: test_.*, line \d+")
+    refused(nn.Sequential(Left(KEPT[how])), X, r"Left keeps self\.0\.state from call to call")
+
+
+def begun(module: Any, x: Any) -> Any:
+    """What each call writes before it reads it."""
+    module.state = (zeros(x), zeros(x)) if isinstance(module.layer, nn.LSTM) else zeros(x)
+    return module.state
+
+
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
+def test_what_a_call_has_written_itself_is_its_own(kind: Any) -> None:
+    module = Left(begun, kind)
     agree(module, X)
-    assert not hasattr(module, "shown")
+    assert module.state is None
+    shown = Shown()
+    agree(shown, X)
+    assert not hasattr(shown, "shown")
 
 
 OTHERS: dict[str, tuple[Callable[..., Any], str]] = {

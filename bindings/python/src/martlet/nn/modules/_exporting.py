@@ -153,11 +153,17 @@ def exported(module: Any, inputs: list[Any], is_training: bool) -> Any:
     batch = torch.export.Dim("batch")
     for one in inputs:
         shapes[one] = {0: batch}
+
+    def export() -> Any:
+        return torch.export.export(module, tuple(inputs), dynamic_shapes=shapes, strict=False)
+
     try:
-        with _keeping.refused(module), _mode(module, is_training), _operators.as_operations(module):
-            return torch.export.export(module, tuple(inputs), dynamic_shapes=shapes, strict=False)
+        with _mode(module, is_training), _operators.as_operations(module):
+            return _keeping.written_down(module, export)
     except UnsupportedError:
         raise
+    except _keeping.ReadError as error:
+        raise UnsupportedError(f"{error}{_raised(error)}") from None
     except Exception as error:  # torch raises many kinds, for one reason
         if _packs(module, error):
             raise UnsupportedError(f"{type(module).__name__} packs sequences, and packed sequences are not served "

@@ -2,33 +2,69 @@
 
 from __future__ import annotations
 
-import dis
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from types import CodeType, FunctionType
-from typing import Any
+from typing import Any, NoReturn
 
-from martlet._errors import UnsupportedError
+import torch
 
 _WARNS = re.compile(r"The tensor attributes? (.*) (?:was|were) assigned during export")
 
 
+class ReadError(Exception):
+    """What the call before has left in an attribute is read."""
+
+
+class _Left:
+    """Stands in an attribute for the tensor that the call before has left there. Raises ReadError whatever it is asked
+    for, and says that it is a tensor."""
+
+    def __init__(self, what: str) -> None:
+        vars(self)["what"] = what
+
+    def _read(self, *_given: Any, **_named: Any) -> NoReturn:
+        raise ReadError(vars(self)["what"])
+
+    __getattr__ = __getitem__ = __setitem__ = __iter__ = __len__ = __bool__ = __neg__ = _read
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __matmul__ = _read
+    __class__ = torch.Tensor  # type: ignore[assignment]
+
+    @classmethod
+    def __torch_function__(cls, _function: Any, _types: Any, given: Any = (), named: Any = None) -> NoReturn:
+        found = [one for one in torch.utils._pytree.tree_leaves((given, named)) if type(one) is cls]
+        raise ReadError(vars(found[0])["what"] if found else "what a call has left")
+
+
+def written_down(module: Any, export: Callable[[], Any]) -> Any:
+    """What export gives, with the module's attributes as they were, and what lists and dictionaries among them hold.
+    Raises ReadError where forward reads a tensor that the call before has left: a module that leaves tensors is written
+    down once more, with nothing to read there. What others are left to look at changes nothing."""
+    with _put_back(module) as left:
+        found = export()
+    if left:
+        with warnings.catch_warnings(), _put_back(module):
+            warnings.simplefilter("ignore")  # they are told
+            for (part, name), path in left.items():
+                what = f"{type(part).__name__} keeps {path} from call to call, which a model does not"
+                vars(part)[name] = _Left(what)
+            export()
+    return found
+
+
 @contextmanager
-def refused(module: Any) -> Iterator[None]:
-    """Refuses tensors that forward keeps in an attribute and reads, while a module is written down, and puts attributes
-    back, with what lists and dictionaries have held. Recurrent layers list their weights anew, and what is kept for
-    others to look at changes nothing."""
+def _put_back(module: Any) -> Iterator[dict[tuple[Any, str], str]]:
+    """Gives the attributes that tensors are left in, by their part of the module, and what torch calls them."""
     before = [(part, dict(vars(part))) for part in module.modules()]
     held: list[tuple[Any, Any]] = [
         (each, each.copy()) for _, known in before for each in known.values() if isinstance(each, list | dict)
     ]
+    left: dict[tuple[Any, str], str] = {}
     try:
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            yield
+            yield left
     finally:
         for part, attributes in before:
             for name in vars(part).keys() - attributes.keys():
@@ -42,42 +78,9 @@ def refused(module: Any) -> Iterator[None]:
         if found is None:
             warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
         for path in found[1].split(", ") if found else []:
-            _check(module, path)
-
-
-def _check(module: Any, path: str) -> None:
-    """path: "self.encoder.state", or "self.states[0]"."""
-    *owners, name = path.partition("[")[0].removeprefix("self.").split(".")
-    for owner in owners:
-        module = getattr(module, owner, None)
-    if name == "_flat_weights" or module is None:
-        return
-    for function in _functions(type(module)):
-        for code in _codes(function.__code__):
-            number = _line(code, name)
-            if number:
-                raise UnsupportedError(f"{type(module).__name__} keeps {path} from call to call, which a model does "
-                                       f"not: {Path(code.co_filename).name}, line {number}")  # fmt: skip
-
-
-def _functions(kind: type) -> Iterator[FunctionType]:
-    for one in kind.__mro__:
-        if not one.__module__.startswith("torch."):
-            yield from (found for found in vars(one).values() if isinstance(found, FunctionType))
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    yield code
-    for one in code.co_consts:
-        if isinstance(one, CodeType):
-            yield from _codes(one)
-
-
-def _line(code: CodeType, name: str) -> int | None:
-    """Where an attribute of a name is read; None: nowhere."""
-    number = code.co_firstlineno
-    for step in dis.get_instructions(code):
-        number = getattr(getattr(step, "positions", None), "lineno", None) or step.starts_line or number
-        if step.argval == name and step.opname in ("LOAD_ATTR", "LOAD_METHOD"):
-            return int(number)
-    return None
+            *owners, name = path.partition("[")[0].removeprefix("self.").split(".")
+            part = module
+            for owner in owners:
+                part = getattr(part, owner, None)
+            if part is not None and name != "_flat_weights":  # which recurrent layers list anew
+                left[part, name] = path
