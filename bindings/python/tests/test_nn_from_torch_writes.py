@@ -149,7 +149,7 @@ def test_a_number_beside_padding_is_refused(is_first: bool) -> None:
             return scores.masked_fill(later, -1e9).masked_fill(hidden[:, None, None], INF).softmax(3) @ v
         return scores.masked_fill(hidden[:, None, None], INF).masked_fill(later, -1e9).softmax(3) @ v
 
-    refused(Attention(core), (X, torch.zeros(5, 6, dtype=torch.bool)), r"hides by -1e\+09, and -inf beside padding")
+    refused(Attention(core), (X, torch.zeros(5, 6, dtype=torch.bool)), r"hides by -1e\+09, and -inf is taken")
 
 
 @pytest.mark.parametrize(
@@ -187,3 +187,27 @@ def test_states_by_the_batchs_size_are_refused() -> None:
             return self.second(x, self.first(x)[1][x.size(0) % 2].unsqueeze(0))[0]
 
     refused(Chosen(), X, "depends on the batch's size")
+
+
+ROW = torch.tensor([[True] + [False] * 5])
+
+
+@pytest.mark.parametrize("mask", [ROW, torch.zeros(1, 6).masked_fill(~ROW, INF)], ids=["bools", "numbers"])
+@pytest.mark.parametrize("is_at_once", [True, False])
+def test_one_row_of_a_mask_is_every_steps(mask: Any, is_at_once: bool) -> None:
+    """It shows the first step alone, to all: as a mask of one step it would hide what comes later."""
+
+    def core(module: Any, q: Any, k: Any, v: Any) -> Any:
+        if is_at_once:
+            return F.scaled_dot_product_attention(q, k, v, mask)
+        scores = q @ k.transpose(2, 3) / 2
+        return (scores.masked_fill(~mask, INF) if mask.dtype is torch.bool else scores + mask).softmax(3) @ v
+
+    refused(Attention(core), X, "has a mask that hides something else than what comes later")
+
+
+@pytest.mark.parametrize(
+    "mask", [torch.ones(6, 6).tril().bool(), torch.full((6, 6), INF).triu(1)], ids=["bools", "numbers"]
+)
+def test_masks_of_what_comes_later(mask: Any) -> None:
+    agree(Attention(lambda module, q, k, v: F.scaled_dot_product_attention(q, k, v, mask)), X)

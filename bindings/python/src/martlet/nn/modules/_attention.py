@@ -61,7 +61,11 @@ def _module(walk: Reading, node: Any, given: dict[str, Any]) -> list[Any]:
     weights.append(_columns(walk, node, last, columns))
     if biases:
         weights.append(walk.weight(node, biases[1]))
-    causal = given["causal"] or _is_causal(walk, node, given["mask"], hides=True)
+    causal, mask = given["causal"], given["mask"]
+    if mask is not None and not causal:
+        steps = mask.meta["val"].shape[-2:]
+        masks = (Mask(mask, -math.inf if mask.meta["val"].dtype is torch.bool else None),)
+        causal = _written.hides(walk, node, masks, steps, -math.inf)
     padding = walk.padding.get(given["hidden"])
     return [_layer(walk, node, reads, weights, columns, columns, given["dropout"], causal, bool(biases), padding), None]
 
@@ -100,28 +104,6 @@ def _numbers(walk: Reading, node: Any, bias: Any, rows: NDArray) -> Part:
     return Part(walk.weight(node, bias).name, rows, bias.meta["val"].shape)
 
 
-def _is_causal(walk: Reading, node: Any, mask: Any, hides: bool) -> bool:
-    """Whether a mask hides what comes later, or nothing. hides: of bools True hides, else False does."""
-    if mask is None:
-        return False
-    try:
-        found = _tracing.numbers(walk.exported, mask)
-    except _tracing.ElsewhereError:
-        raise refusal(node, "has a mask that depends on samples or parameters, which is not taken") from None
-    later = torch.ones(found.shape[-2:], dtype=torch.bool).triu(1)
-    if found.dtype == torch.bool:
-        hidden = found if hides else ~found
-    else:
-        hidden = found == -torch.inf
-        if not (hidden | (found == 0)).all():
-            raise refusal(node, "has a mask of other numbers than 0 and -inf, which is not taken")
-    if not hidden.any():
-        return False
-    if not hidden.equal(later.expand(hidden.shape)):
-        raise refusal(node, "has a mask that hides something else than what comes later, which is not taken")
-    return True
-
-
 # ---- scaled_dot_product_attention ----
 
 
@@ -148,9 +130,8 @@ def _product(walk: Reading, node: Any) -> Product:
     if given["enable_gqa"]:
         raise refusal(node, "has groups of queries, which are not taken")
     mask, causal = given["attn_mask"], given["is_causal"]
-    if mask is not None and walk.is_constant(mask):
-        causal, mask = causal or _is_causal(walk, node, mask, hides=False), None
-    masks = () if mask is None else (Mask(mask, -math.inf),)
+    added = mask is not None and walk.is_constant(mask) and mask.meta["val"].dtype is not torch.bool
+    masks = () if mask is None else (Mask(mask, None if added else -math.inf, shows=True),)
     query, key, value = given["query"], given["key"], given["value"]
     return Product(node, query, key, value, given["scale"], given["dropout_p"], causal, masks)
 
@@ -187,12 +168,13 @@ def _masked(walk: Reading, product: Product) -> tuple[bool, Padding | None]:
     others = [one for one in product.masks if one not in constant]
     # Where padding hides all the steps before, those that a number hides are seen after all.
     most = {"most": -math.inf} if others else {}
-    causal = product.is_causal or (bool(constant) and _written.hides(walk, product, constant, **most))
+    steps = _tracing.sizes(product.query)[-2], _tracing.sizes(product.key)[-1 if product.is_turned else -2]
+    causal = product.is_causal or (bool(constant) and _written.hides(walk, product.node, constant, steps, **most))
     if not others:
         return causal, None
     if len(others) > 1 or others[0].number != -math.inf:
         raise refusal(product.node, "hides by a number, or by two masks that depend on samples; wanted one, and -inf")
-    return causal, of_mask(walk, product.node, others[0].mask, shows=not product.is_turned)
+    return causal, of_mask(walk, product.node, others[0].mask, others[0].shows)
 
 
 _WANTED = ("is taken where a linear layer gives each of query, key and value, split into heads, and one reads its "

@@ -21,10 +21,12 @@ _NEVER = -1e7
 
 
 class Mask(NamedTuple):
-    """What is done to scores. mask: of bools, True where they become number; or the numbers that are added, None."""
+    """What is done to scores. mask: of bools, True where they become number, or with shows where they do not; or the
+    numbers that are added, None."""
 
     mask: Any
     number: float | None
+    shows: bool = False
 
 
 class Product(NamedTuple):
@@ -139,11 +141,10 @@ def _batches() -> tuple[int | None, ...]:
     return None, *_tracing.BATCHES
 
 
-def hides(walk: Reading, product: Product, masks: tuple[Mask, ...], most: float = _NEVER) -> bool:
-    """Whether masks that depend on no input hide what comes later; or nothing. most: of the numbers that hide."""
-    node, found = product.node, set()
-    sizes = _tracing.sizes(product.query)[-2], _tracing.sizes(product.key)[-1]
-    later = torch.ones(sizes, dtype=torch.bool).triu(1)
+def hides(walk: Reading, node: Any, masks: tuple[Mask, ...], sizes: tuple[int, int], most: float = _NEVER) -> bool:
+    """Whether masks of an operation that depend on no input hide what comes later, or nothing. sizes: how many steps
+    ask, and are asked; most: of the numbers that hide."""
+    later, found = torch.ones(sizes, dtype=torch.bool).triu(1), set()
     for batch in _batches():
         hidden = torch.zeros(sizes, dtype=torch.bool)
         for mask in masks:
@@ -161,12 +162,12 @@ def _hidden(walk: Reading, node: Any, mask: Mask, batch: int | None, most: float
     try:
         found = _tracing.numbers(walk.exported, mask.mask, batch=batch)
     except _tracing.ElsewhereError:
-        raise refusal(node, "has a mask that depends on parameters, which is not taken") from None
-    wanted = "-inf beside padding" if most == -math.inf else f"{most:g} or less"
+        raise refusal(node, "has a mask that depends on samples or parameters, which is not taken") from None
+    wanted = "-inf" if most == -math.inf else f"{most:g} or less"
     if mask.number is not None:
         if not mask.number <= most:
             raise refusal(node, f"hides by {mask.number:g}, and {wanted} is taken")
-        return found
+        return ~found if mask.shows else found
     if not ((found == 0) | (found <= most)).all():
         raise refusal(node, f"has a mask of other numbers than 0 and {wanted}, which is not taken")
     return found <= most
