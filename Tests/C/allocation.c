@@ -2,10 +2,8 @@
  * Memory: no allocation between step 10 and step 1,000, by any of the three ways to step, with one and
  * with two threads. malloc_count.c must be preloaded. Memory that is mapped and not malloc'ed is not seen here.
  */
+#include "malloc_count.h"
 #include "workload.h"
-
-extern void malloc_count_start(long at, size_t least) __attribute__((weak));
-extern long malloc_count_stop(void) __attribute__((weak));
 
 static void quiet(int32_t threads, int64_t scale) {
     CHECK_OK(martlet_threads_set(threads));
@@ -124,14 +122,7 @@ static void quiet_rows(int32_t threads, bool defers) {
 }
 
 int main(void) {
-    if (malloc_count_start == NULL || malloc_count_stop == NULL) {
-        fprintf(stderr, "malloc_count.so is not preloaded\n");
-        return 1;
-    }
-    malloc_count_start(0, 0);
-    void *volatile memory = malloc(10);
-    free(memory);
-    CHECK(malloc_count_stop() == 1);
+    if (!malloc_count_works()) return 1;
     CHECK_OK(martlet_chunk_set(64));
     quiet(1, 1);
     quiet(2, 3);

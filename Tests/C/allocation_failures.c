@@ -5,10 +5,7 @@
  */
 #include <sys/wait.h>
 
-#include "check.h"
-
-extern void malloc_count_start(long at, size_t least) __attribute__((weak));
-extern long malloc_count_stop(void) __attribute__((weak));
+#include "malloc_count.h"
 
 #define PARAMETERS 1000
 #define GROUPS 50
@@ -294,14 +291,7 @@ static void injections(void) {
 }
 
 int main(void) {
-    if (malloc_count_start == NULL || malloc_count_stop == NULL) {
-        fprintf(stderr, "malloc_count.so is not preloaded\n");
-        return 1;
-    }
-    malloc_count_start(0, 0);
-    void *volatile memory = malloc(10);
-    free(memory);
-    CHECK(malloc_count_stop() == 1);
+    if (!malloc_count_works()) return 1;
     injections(); /* this process has not called the library yet, nor does it before the forks */
     return check_end();
 }

@@ -4,10 +4,7 @@
  * file half-way; for values, gradients and moments of several types. No step changes a gradient, and once at work none
  * allocates (malloc_count.c, which must be preloaded). It names no algorithm: a new one is tested because it is there.
  */
-#include "check.h"
-
-extern void malloc_count_start(long at, size_t least) __attribute__((weak));
-extern long malloc_count_stop(void) __attribute__((weak));
+#include "malloc_count.h"
 
 #define PARAMETERS 5
 #define STEPS 6

@@ -16,10 +16,8 @@ static atomic_int counting;
 static atomic_long allocations, fail_at;
 static atomic_size_t least_size;
 
-/* Starts a window: allocations of at least `least` bytes count from 0, number `at` (0: none) fails, and
- * those after it succeed. */
+/* What they do, malloc_count.h says. */
 void malloc_count_start(long at, size_t least);
-/* Ends the window and tells how many allocations were asked for in it. */
 long malloc_count_stop(void);
 
 void malloc_count_start(long at, size_t least) {

@@ -8,10 +8,8 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "malloc_count.h"
 #include "network.h"
-
-extern void malloc_count_start(long at, size_t least) __attribute__((weak));
-extern long malloc_count_stop(void) __attribute__((weak));
 
 /* ---- no allocation in steady state ---- */
 
@@ -298,10 +296,7 @@ static void no_addresses(void) {
 }
 
 int main(void) {
-    if (malloc_count_start == NULL || malloc_count_stop == NULL) {
-        fprintf(stderr, "malloc_count.so is not preloaded\n");
-        return 1;
-    }
+    if (!malloc_count_works()) return 1;
     alarm(110);
     malloc_count_start(0, 0);
     void *volatile memory = malloc(10);

@@ -3,10 +3,8 @@
  * the same bits for any threads, from a file, and predicted within fit; steps that allocate nothing, where malloc_count.c is
  * preloaded.
  */
+#include "malloc_count.h"
 #include "network.h"
-
-extern void malloc_count_start(long at, size_t least) __attribute__((weak));
-extern long malloc_count_stop(void) __attribute__((weak));
 
 #define FEATURES 40
 #define WORDS 24

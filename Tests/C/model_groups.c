@@ -3,10 +3,8 @@
  * matrix of outputs by inputs, AdamW beside it with the bits that it has alone, groups of one algorithm with the bits of one
  * group, rates that move together, files, and steps that allocate nothing where malloc_count.c is preloaded.
  */
+#include "malloc_count.h"
 #include "network.h"
-
-extern void malloc_count_start(long at, size_t least) __attribute__((weak));
-extern long malloc_count_stop(void) __attribute__((weak));
 
 #define VIEWS 12
 #define PATH "groups.safetensors"

@@ -9,10 +9,8 @@
 #include <stdatomic.h>
 #include <sys/wait.h>
 
+#include "malloc_count.h"
 #include "network.h"
-
-extern void malloc_count_start(long at, size_t least) __attribute__((weak));
-extern long malloc_count_stop(void) __attribute__((weak));
 
 #define READERS 8
 #define ROUNDS 60

@@ -2,10 +2,8 @@
  * Tables that are trained by rows (MARTLET_SPARSE): which rows move, that deferred rows come to the bits of a dense table, a
  * step in halves, steps that allocate nothing, where malloc_count.c is preloaded, and what says that it cannot be.
  */
+#include "malloc_count.h"
 #include "network.h"
-
-extern void malloc_count_start(long at, size_t least) __attribute__((weak));
-extern long malloc_count_stop(void) __attribute__((weak));
 
 #define LENGTH_OF_TEXT 11
 #define VOCABULARY 200

@@ -2,10 +2,8 @@
  * Sequences that a model is run along some steps at a time: each step gives the bits that the whole sequence gives there, with
  * keys, values and states that are kept; a step allocates nothing, where malloc_count.c is preloaded; and what cannot be run so is said.
  */
+#include "malloc_count.h"
 #include "network.h"
-
-extern void malloc_count_start(long at, size_t least) __attribute__((weak));
-extern long malloc_count_stop(void) __attribute__((weak));
 
 #define SEQUENCES 3
 #define STEPS 37

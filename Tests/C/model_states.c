@@ -7,10 +7,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "malloc_count.h"
 #include "network.h"
-
-extern void malloc_count_start(long at, size_t least) __attribute__((weak));
-extern long malloc_count_stop(void) __attribute__((weak));
 
 enum { STEPS = 12, FEATURES = 7, UNITS = 37 };
 static const int32_t kinds[] = {MARTLET_LAYER_LSTM, MARTLET_LAYER_GRU, MARTLET_LAYER_SIMPLE_RNN};

@@ -3,10 +3,8 @@
  * threads the same bits; and a copy of the parameters, which each step leaves rounded to nearest, and nothing beside it; for
  * a step that allocates nothing. malloc_count.c must be preloaded. Which bits they are is known from Python, beside arrays.
  */
+#include "malloc_count.h"
 #include "network.h"
-
-extern void malloc_count_start(long at, size_t least) __attribute__((weak));
-extern long malloc_count_stop(void) __attribute__((weak));
 
 #define PATH "storage.safetensors"
 #define FEATURES 80
