@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import os
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -95,7 +96,7 @@ class OfOneBatch(nn.Module):
     [
         (Packed, (5, 4), ["packed sequences are not served", "nn.utils.rnn.pack_padded_sequence(x, lengths"]),
         (PackedByLengths, (5, 4), ["packed sequences are not served", "if lengths.min() < 1:"]),
-        (Decided, (4,), ["torch.export", "test_nn_from_torch.py", "x.sum() > 0"]),
+        (Decided, (4,), ["torch.export", Path(__file__).name, "x.sum() > 0"]),
         (Across, (4,), ["aten.mean.dim", "return x - x.mean(0)"]),
         (Regrouped, (4,), ["samples are the first dimension", "return x.reshape(-1, 2)"]),
         (Scaled, (4,), ["parameter or buffer 'weight'", "return x * self.weight"]),
